@@ -1,0 +1,48 @@
+# Run after a test program was linked: asks it for its tests and writes the file that tells ctest.
+# Input: program, settings (see weft_add_test), output.
+
+include(${settings})
+
+# Listing runs no test, and a leak check at its exit would need ptrace on some machines.
+set(ENV{ASAN_OPTIONS} detect_leaks=0)
+execute_process(COMMAND ${program} --list
+  OUTPUT_VARIABLE listing RESULT_VARIABLE status TIMEOUT 60)
+if(NOT status EQUAL 0)
+  message(FATAL_ERROR "${program} --list failed: ${status}\n${listing}")
+endif()
+string(REGEX MATCHALL "[^\n]+" tests "${listing}")
+if(NOT tests)
+  message(FATAL_ERROR "${program} --list names no test")
+endif()
+
+function(weft_quote out)
+  list(REMOVE_ITEM ARGN "")
+  set(${out} "[==[${ARGN}]==]" PARENT_SCOPE)
+endfunction()
+
+set(script "")
+function(weft_register test suffix)
+  weft_quote(environment_list ${environment} ${ARGN})
+  weft_quote(label_list ${labels} ${suffix})
+  if(suffix)
+    set(full "${name}.${test}.${suffix}")
+  else()
+    set(full "${name}.${test}")
+  endif()
+  string(APPEND script "add_test([==[${full}]==] [==[${program}]==] --only [==[${test}]==])\n"
+    "set_tests_properties([==[${full}]==] PROPERTIES TIMEOUT ${timeout} SKIP_RETURN_CODE 77\n"
+    "  WORKING_DIRECTORY [==[${directory}]==]\n"
+    "  LABELS ${label_list}\n  ENVIRONMENT ${environment_list})\n")
+  set(script "${script}" PARENT_SCOPE)
+endfunction()
+
+foreach(test IN LISTS tests)
+  if(variants)
+    weft_register(${test} w1 WEFT_WORKERS=1)
+    weft_register(${test} w4 WEFT_WORKERS=4)
+    weft_register(${test} migrate WEFT_WORKERS=4 WEFT_MIGRATE=1)
+  else()
+    weft_register(${test} "")
+  endif()
+endforeach()
+file(WRITE ${output} "${script}")

@@ -1,0 +1,86 @@
+# weft_add_test(NAME <name> SOURCES <file>... [LABELS <label>...] [VARIANTS] [TIMEOUT <seconds>]
+#               [LIBRARIES <target>...] [DEFINITIONS <define>...] [ENVIRONMENT <VAR=value>...])
+#
+# Builds one program test_<name> from the sources, linked to weft_internal, cmocka and the support
+# library, and registers each of its tests with ctest as <name>.<test>. The program's main is
+#     return weft_test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
+# (weft_test.h): after each build it is asked for its list, so that a new test function needs no
+# line here. Every test runs in a process of its own.
+#
+# VARIANTS registers each test three times: <name>.<test>.w1 on one worker, .w4 on four, and
+# .migrate on four with every suspension moving the task. The labels w1, w4 and migrate go along.
+#
+# TIMEOUT (default 60) is a hard limit in seconds of the release build; sanitizers get
+# WEFT_TEST_TIMEOUT_SCALE times as much. Exit status 77 counts as skipped. The label of the
+# directory that calls (base, core, ...) is added by itself.
+
+set(WEFT_TEST_TIMEOUT_SCALE 1)
+if(WEFT_SANITIZE STREQUAL "address")
+  set(WEFT_TEST_TIMEOUT_SCALE 3)
+elseif(WEFT_SANITIZE STREQUAL "thread")
+  set(WEFT_TEST_TIMEOUT_SCALE 5)
+endif()
+
+# No suppressions: a report ends the test. Big requests answer NULL, as malloc does elsewhere.
+set(WEFT_TEST_ENVIRONMENT)
+if(WEFT_SANITIZE STREQUAL "address")
+  list(APPEND WEFT_TEST_ENVIRONMENT
+    "ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:allocator_may_return_null=1"
+    "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1")
+elseif(WEFT_SANITIZE STREQUAL "thread")
+  list(APPEND WEFT_TEST_ENVIRONMENT
+    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:allocator_may_return_null=1")
+endif()
+
+# cmocka's headers are not ours to warn about.
+add_library(weft_test_cmocka INTERFACE)
+target_include_directories(weft_test_cmocka SYSTEM INTERFACE ${CMOCKA_INCLUDE_DIRS})
+target_link_libraries(weft_test_cmocka INTERFACE PkgConfig::CMOCKA)
+
+function(weft_add_test)
+  cmake_parse_arguments(PARSE_ARGV 0 arg
+    "VARIANTS" "NAME;TIMEOUT" "SOURCES;LABELS;LIBRARIES;DEFINITIONS;ENVIRONMENT")
+  if(arg_UNPARSED_ARGUMENTS OR NOT arg_NAME OR NOT arg_SOURCES)
+    message(FATAL_ERROR "weft_add_test(NAME <name> SOURCES <file>... ...): got '${ARGV}'")
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 60)
+  endif()
+  math(EXPR timeout "${arg_TIMEOUT} * ${WEFT_TEST_TIMEOUT_SCALE}")
+  cmake_path(GET CMAKE_CURRENT_SOURCE_DIR FILENAME area)
+
+  set(target test_${arg_NAME})
+  add_executable(${target} ${arg_SOURCES})
+  target_link_libraries(${target} PRIVATE weft_test_support weft_internal ${arg_LIBRARIES})
+  target_compile_definitions(${target} PRIVATE ${arg_DEFINITIONS})
+
+  # Written at configure time, read by the script that runs after each link.
+  set(list ${CMAKE_CURRENT_BINARY_DIR}/${target}.ctest.cmake)
+  set(settings ${CMAKE_CURRENT_BINARY_DIR}/${target}.settings.cmake)
+  file(CONFIGURE OUTPUT ${settings} @ONLY CONTENT [==[
+set(name "@arg_NAME@")
+set(labels "@area@;@arg_LABELS@")
+set(variants "@arg_VARIANTS@")
+set(timeout "@timeout@")
+set(environment "@WEFT_TEST_ENVIRONMENT@;@arg_ENVIRONMENT@")
+set(directory "@CMAKE_CURRENT_BINARY_DIR@")
+]==])
+  add_custom_command(TARGET ${target} POST_BUILD
+    BYPRODUCTS ${list}
+    COMMAND ${CMAKE_COMMAND} -D program=$<TARGET_FILE:${target}> -D settings=${settings}
+      -D output=${list} -P ${PROJECT_SOURCE_DIR}/tests/WeftDiscover.cmake
+    VERBATIM)
+  set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS
+    ${settings} ${PROJECT_SOURCE_DIR}/tests/WeftDiscover.cmake)
+
+  # Before the first build there is no list; a test that cannot pass says so.
+  set(include ${CMAKE_CURRENT_BINARY_DIR}/${target}.include.cmake)
+  file(CONFIGURE OUTPUT ${include} @ONLY CONTENT [==[
+if(EXISTS "@list@")
+  include("@list@")
+else()
+  add_test("@arg_NAME@.not_built" "test_@arg_NAME@_is_not_built")
+endif()
+]==])
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${include})
+endfunction()
