@@ -1,0 +1,136 @@
+/* The system-call seam: what the runtime itself asks of the kernel goes through weft__sys_*.
+ *
+ * Every wrapper has the shape of its system call but returns a negative WEFT_E* code instead of
+ * setting errno, and it reads errno in the same function as the call, on the same thread. EINTR is
+ * passed on: the caller knows whether to try again.
+ *
+ * The calls go through a table of functions. A simulation installs its own; a test switches
+ * counting on, or makes the n-th call of a kind fail. Without either, the price is one indirect
+ * call. libuv's own system calls do not pass here.
+ */
+#ifndef WEFT_BASE_SYS_H
+#define WEFT_BASE_SYS_H
+
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <time.h>
+
+/* The one list. X(name, result, parameters, arguments). What differs from the system call:
+ *   mmap            returns 0 and writes the address to *ret
+ *   futex_wait      private; abs is a CLOCK_MONOTONIC time or NULL; 0 woken, WEFT_EAGAIN the word
+ *                   differs, WEFT_ETIMEDOUT, WEFT_EINTR
+ *   futex_wake      private; returns how many were woken
+ *   sched_getaffinity returns the number of bytes written to mask
+ *   thread_create   pthread_create
+ *   close           a failed close has closed the descriptor all the same, also when injected */
+#define WEFT__SYS_MAP(X)                                                                           \
+  X(mmap, int, (void *addr, size_t len, int prot, int flags, int fd, off_t off, void **ret),       \
+    (addr, len, prot, flags, fd, off, ret))                                                        \
+  X(munmap, int, (void *addr, size_t len), (addr, len))                                            \
+  X(mprotect, int, (void *addr, size_t len, int prot), (addr, len, prot))                          \
+  X(madvise, int, (void *addr, size_t len, int advice), (addr, len, advice))                       \
+  X(futex_wait, int, (const void *word, uint32_t expected, const struct timespec *abs),            \
+    (word, expected, abs))                                                                         \
+  X(futex_wake, int, (const void *word, int n), (word, n))                                         \
+  X(membarrier, int, (int cmd, unsigned flags), (cmd, flags))                                      \
+  X(sched_getaffinity, int, (pid_t pid, size_t size, void *mask), (pid, size, mask))               \
+  X(sched_setaffinity, int, (pid_t pid, size_t size, const void *mask), (pid, size, mask))         \
+  X(sched_yield, int, (void), ())                                                                  \
+  X(thread_create, int,                                                                            \
+    (pthread_t * ret, const pthread_attr_t *attr, void *(*fn)(void *), void *arg),                 \
+    (ret, attr, fn, arg))                                                                          \
+  X(clock_gettime, int, (clockid_t clock, struct timespec *ret), (clock, ret))                     \
+  X(getrandom, ssize_t, (void *buf, size_t len, unsigned flags), (buf, len, flags))                \
+  X(open, int, (const char *path, int flags, int mode), (path, flags, mode))                       \
+  X(close, int, (int fd), (fd))                                                                    \
+  X(read, ssize_t, (int fd, void *buf, size_t len), (fd, buf, len))                                \
+  X(write, ssize_t, (int fd, const void *buf, size_t len), (fd, buf, len))                         \
+  X(readv, ssize_t, (int fd, const struct iovec *iov, int n), (fd, iov, n))                        \
+  X(writev, ssize_t, (int fd, const struct iovec *iov, int n), (fd, iov, n))                       \
+  X(recv, ssize_t, (int fd, void *buf, size_t len, int flags), (fd, buf, len, flags))              \
+  X(send, ssize_t, (int fd, const void *buf, size_t len, int flags), (fd, buf, len, flags))        \
+  X(recvmsg, ssize_t, (int fd, struct msghdr *msg, int flags), (fd, msg, flags))                   \
+  X(sendmsg, ssize_t, (int fd, const struct msghdr *msg, int flags), (fd, msg, flags))             \
+  X(pipe2, int, (int fds[2], int flags), (fds, flags))                                             \
+  X(socketpair, int, (int domain, int type, int protocol, int fds[2]),                             \
+    (domain, type, protocol, fds))                                                                 \
+  X(accept4, int, (int fd, struct sockaddr *addr, socklen_t *len, int flags),                      \
+    (fd, addr, len, flags))                                                                        \
+  X(fcntl, int, (int fd, int cmd, long arg), (fd, cmd, arg))                                       \
+  X(dup3, int, (int from, int to, int flags), (from, to, flags))                                   \
+  X(eventfd, int, (unsigned value, int flags), (value, flags))                                     \
+  X(epoll_create1, int, (int flags), (flags))                                                      \
+  X(epoll_ctl, int, (int epfd, int op, int fd, struct epoll_event *event), (epfd, op, fd, event))  \
+  X(epoll_wait, int, (int epfd, struct epoll_event *events, int n, int ms), (epfd, events, n, ms)) \
+  X(poll, int, (struct pollfd * fds, nfds_t n, int ms), (fds, n, ms))                              \
+  X(memfd_create, int, (const char *name, unsigned flags), (name, flags))                          \
+  X(ftruncate, int, (int fd, off_t len), (fd, len))                                                \
+  X(getrlimit, int, (int resource, struct rlimit *ret), (resource, ret))                           \
+  X(sigaltstack, int, (const stack_t *set, stack_t *ret), (set, ret))                              \
+  X(fork, pid_t, (void), ())                                                                       \
+  X(wait4, pid_t, (pid_t pid, int *status, int options, struct rusage *usage),                     \
+    (pid, status, options, usage))                                                                 \
+  X(kill, int, (pid_t pid, int sig), (pid, sig))
+
+enum weft__sys_call {
+#define WEFT__SYS_ENUM(name, result, params, args) WEFT__SYS_##name,
+  WEFT__SYS_MAP(WEFT__SYS_ENUM)
+#undef WEFT__SYS_ENUM
+  WEFT__SYS_CALLS
+};
+
+struct weft__sys_table {
+#define WEFT__SYS_FIELD(name, result, params, args) result(*name) params;
+  WEFT__SYS_MAP(WEFT__SYS_FIELD)
+#undef WEFT__SYS_FIELD
+};
+
+/* The kernel. */
+extern const struct weft__sys_table weft__sys_real;
+
+/* The table in use; changed only by the functions below. A table is complete before it is stored
+ * here (release), and read after the pointer (acquire). */
+extern _Atomic(const struct weft__sys_table *) weft__sys_current;
+
+#define WEFT__SYS_WRAPPER(name, result, params, args)                                              \
+  static inline result weft__sys_##name params {                                                   \
+    return atomic_load_explicit(&weft__sys_current, memory_order_acquire)->name args;              \
+  }
+WEFT__SYS_MAP(WEFT__SYS_WRAPPER)
+#undef WEFT__SYS_WRAPPER
+
+/* ---- for simulations and tests: any thread ---- */
+
+/* From now on calls go to table, which must stay valid; NULL is the kernel. Copy weft__sys_real and
+ * replace what is to differ. */
+void weft__sys_install(const struct weft__sys_table *table);
+
+/* From now on the n-th call of a kind (1 is the next one) fails with the code error; with forever,
+ * that one and all later ones. n = 0 only counts. One fault per kind at a time; starts the
+ * count of that kind at 0 and switches counting on for every kind. */
+void weft__sys_fail(enum weft__sys_call call, uint64_t n, int error, bool forever);
+
+/* Counts calls without making any fail; all counts start at 0. */
+void weft__sys_count(void);
+
+/* How often the kind was called since counting began, failed calls included. */
+uint64_t weft__sys_calls(enum weft__sys_call call);
+
+/* Ends faults and counting; the counts stay readable. */
+void weft__sys_clear(void);
+
+/* "read", "mmap". */
+const char *weft__sys_name(enum weft__sys_call call);
+
+#endif
