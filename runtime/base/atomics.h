@@ -32,6 +32,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What words that different threads write are kept apart by: two lines of 64 bytes, because the
+ * prefetchers of x86 fetch lines in pairs. */
+#define WEFT__CACHE_LINE 128
+
 #if defined(WEFT_MODEL)
 
 #include "base/atomics_model.h"
