@@ -31,7 +31,7 @@ function(weft_register test suffix)
   endif()
   string(APPEND script "add_test([==[${full}]==] [==[${program}]==] --only [==[${test}]==])\n"
     "set_tests_properties([==[${full}]==] PROPERTIES TIMEOUT ${timeout} SKIP_RETURN_CODE 77\n"
-    "  WORKING_DIRECTORY [==[${directory}]==]\n"
+    "  RUN_SERIAL ${serial} WORKING_DIRECTORY [==[${directory}]==]\n"
     "  LABELS ${label_list}\n  ENVIRONMENT ${environment_list})\n")
   set(script "${script}" PARENT_SCOPE)
 endfunction()

@@ -1,5 +1,5 @@
-# weft_add_test(NAME <name> SOURCES <file>... [LABELS <label>...] [VARIANTS] [TIMEOUT <seconds>]
-#               [LIBRARIES <target>...] [DEFINITIONS <define>...] [ENVIRONMENT <VAR=value>...])
+# weft_add_test(NAME <name> SOURCES <file>... [LABELS <label>...] [VARIANTS] [SERIAL]
+#               [TIMEOUT <seconds>] [LIBRARIES <target>...] [DEFINITIONS <define>...] [ENVIRONMENT <VAR=value>...])
 #
 # Builds one program test_<name> from the sources, linked to weft_internal, cmocka and the support
 # library, and registers each of its tests with ctest as <name>.<test>. The program's main is
@@ -10,9 +10,12 @@
 # VARIANTS registers each test three times: <name>.<test>.w1 on one worker, .w4 on four, and
 # .migrate on four with every suspension moving the task. The labels w1, w4 and migrate go along.
 #
+# SERIAL runs its tests beside no other: for those that measure time or need all the memory.
+#
 # TIMEOUT (default 60) is a hard limit in seconds of the release build; sanitizers get
 # WEFT_TEST_TIMEOUT_SCALE times as much. Exit status 77 counts as skipped. The label of the
-# directory that calls (base, core, ...) is added by itself.
+# directory that calls (base, core, ...) is added by itself; the label "slow" keeps a test out of
+# `scripts/test --quick`.
 
 set(WEFT_TEST_TIMEOUT_SCALE 1)
 if(WEFT_SANITIZE STREQUAL "address")
@@ -39,7 +42,7 @@ target_link_libraries(weft_test_cmocka INTERFACE PkgConfig::CMOCKA)
 
 function(weft_add_test)
   cmake_parse_arguments(PARSE_ARGV 0 arg
-    "VARIANTS" "NAME;TIMEOUT" "SOURCES;LABELS;LIBRARIES;DEFINITIONS;ENVIRONMENT")
+    "VARIANTS;SERIAL" "NAME;TIMEOUT" "SOURCES;LABELS;LIBRARIES;DEFINITIONS;ENVIRONMENT")
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_NAME OR NOT arg_SOURCES)
     message(FATAL_ERROR "weft_add_test(NAME <name> SOURCES <file>... ...): got '${ARGV}'")
   endif()
@@ -62,6 +65,7 @@ set(name "@arg_NAME@")
 set(labels "@area@;@arg_LABELS@")
 set(variants "@arg_VARIANTS@")
 set(timeout "@timeout@")
+set(serial "@arg_SERIAL@")
 set(environment "@WEFT_TEST_ENVIRONMENT@;@arg_ENVIRONMENT@")
 set(directory "@CMAKE_CURRENT_BINARY_DIR@")
 ]==])

@@ -26,12 +26,12 @@ static void inner_holds(void **state) {
 }
 
 static void inner_fails(void **state) {
-  (void) state;
+  (void)state;
   inner(NULL);
 }
 
 static void inner_skips(void **state) {
-  (void) state;
+  (void)state;
   weft_test_skip("the inner test asks for it");
 }
 
@@ -57,7 +57,7 @@ static int run_inner(void (*function)(void **), char *output, size_t size) {
   size_t used = 0;
   ssize_t n = 0;
   while (used < size - 1 && (n = read(fds[0], output + used, size - 1 - used)) > 0)
-    used += (size_t) n;
+    used += (size_t)n;
   output[used] = '\0';
   close(fds[0]);
   int status = 0;
@@ -67,13 +67,13 @@ static int run_inner(void (*function)(void **), char *output, size_t size) {
 
 static void a_check_that_holds_passes(void **state) {
   char output[4096];
-  (void) state;
+  (void)state;
   assert_int_equal(run_inner(inner_holds, output, sizeof output), 0);
 }
 
 static void a_check_that_fails_on_a_thread_fails_the_test_with_its_place(void **state) {
   char output[4096];
-  (void) state;
+  (void)state;
   assert_int_equal(run_inner(inner_fails, output, sizeof output), 1);
   assert_non_null(strstr(output, "does not hold: held != NULL"));
   assert_non_null(strstr(output, "test_support.c:"));
@@ -83,7 +83,7 @@ static void a_check_that_fails_on_a_thread_fails_the_test_with_its_place(void **
 
 static void a_skipped_test_exits_77(void **state) {
   char output[4096];
-  (void) state;
+  (void)state;
   assert_int_equal(run_inner(inner_skips, output, sizeof output), 77);
 }
 

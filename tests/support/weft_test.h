@@ -36,9 +36,9 @@ bool weft_test_failed(void);
 
 #define CHECK(condition) weft_test__check((condition), __FILE__, __LINE__, #condition)
 #define CHECK_INT(got, want)                                                                       \
-  weft_test__check_int((intmax_t) (got), (intmax_t) (want), __FILE__, __LINE__, #got)
+  weft_test__check_int((intmax_t)(got), (intmax_t)(want), __FILE__, __LINE__, #got)
 #define CHECK_UINT(got, want)                                                                      \
-  weft_test__check_uint((uintmax_t) (got), (uintmax_t) (want), __FILE__, __LINE__, #got)
+  weft_test__check_uint((uintmax_t)(got), (uintmax_t)(want), __FILE__, __LINE__, #got)
 #define CHECK_PTR(got, want) weft_test__check_ptr((got), (want), __FILE__, __LINE__, #got)
 #define CHECK_STR(got, want) weft_test__check_str((got), (want), __FILE__, __LINE__, #got)
 
