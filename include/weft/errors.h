@@ -73,7 +73,6 @@ WEFT_BEGIN_DECLS
   X(WEFT_ENETUNREACH, -ENETUNREACH, "the network cannot be reached")                               \
   X(WEFT_ENFILE, -ENFILE, "the system has too many open files")                                    \
   X(WEFT_ENOBUFS, -ENOBUFS, "no buffer space available")                                           \
-  X(WEFT_ENODATA, -ENODATA, "no data available")                                                   \
   X(WEFT_ENODEV, -ENODEV, "no such device")                                                        \
   X(WEFT_ENOENT, -ENOENT, "no such file or directory")                                             \
   X(WEFT_ENOMEM, -ENOMEM, "not enough memory")                                                     \
@@ -104,18 +103,19 @@ WEFT_BEGIN_DECLS
   X(WEFT_ESRCH, -ESRCH, "no such process")                                                         \
   X(WEFT_ETIMEDOUT, -ETIMEDOUT, "the time ran out")                                                \
   X(WEFT_ETXTBSY, -ETXTBSY, "the program file is in use")                                          \
-  X(WEFT_EUNATCH, -EUNATCH, "the protocol driver is not attached")                                 \
   X(WEFT_EXDEV, -EXDEV, "source and target are on different devices")                              \
   X(WEFT_UNKNOWN, -4094, "unknown error")
 
-/* Codes that the system has and libuv has no name for. */
+/* Codes that the system has and libuv has no name for, or has only in versions after 1.44. */
 #define WEFT_ERRNO_MAP_SYSTEM(X)                                                                   \
-  X(WEFT_ECHILD, -ECHILD, "not usable in a child process made by fork")                            \
+  X(WEFT_ECHILD, -ECHILD, "no such child process, or called in a child made by fork")              \
   X(WEFT_EDEADLK, -EDEADLK, "it would wait for itself for ever")                                   \
   X(WEFT_EDQUOT, -EDQUOT, "the disk quota is used up")                                             \
   X(WEFT_EINPROGRESS, -EINPROGRESS, "started, not finished yet")                                   \
+  X(WEFT_ENODATA, -ENODATA, "no data available")                                                   \
   X(WEFT_ENOEXEC, -ENOEXEC, "not a program that can be run")                                       \
-  X(WEFT_ENOLCK, -ENOLCK, "no file locks available")
+  X(WEFT_ENOLCK, -ENOLCK, "no file locks available")                                               \
+  X(WEFT_EUNATCH, -EUNATCH, "the protocol driver is not attached")
 
 /* Codes of weft's own. */
 #define WEFT_ERRNO_MAP_PRIVATE(X)                                                                  \
@@ -143,14 +143,14 @@ enum weft_err {
   WEFT_EUSER = -10000
 };
 
-/* The name of a code as it is written in a program, "WEFT_ECANCELED". Never NULL: 0 is "WEFT_OK",
- * a positive number or one that is not in the list is "WEFT_?". The string is static; nobody frees
- * it. asyncio counterpart: the type of an exception.
+/* The name of a code as it is written in a program, "WEFT_ECANCELED". Never NULL: 0 and more, which
+ * is success, is "WEFT_OK"; a negative number that is not in the list is "WEFT_?". The string is
+ * static; nobody frees it. asyncio counterpart: the type of an exception.
  * [any thread] [never suspends] */
 const char *weft_err_name(int code);
 
 /* What happened, as one line in plain words without a full stop, "the time ran out". Never NULL: 0
- * is "no error", a positive number or one that is not in the list is "unknown error". The string
+ * and more is "no error", a negative number that is not in the list is "unknown error". The string
  * is static; nobody frees it. asyncio counterpart: str(exception).
  * [any thread] [never suspends] */
 const char *weft_strerror(int code);

@@ -42,7 +42,9 @@ const char *weft__clock_source(void);
 /* From now on the clock stands at ns and moves only by weft__clock_advance. */
 void weft__clock_set_virtual(uint64_t ns);
 void weft__clock_advance(uint64_t ns);
-/* Back to real time. The time may jump backwards here: nothing of the runtime may be alive. */
+/* clock_gettime from now on, also where there is a counter. */
+void weft__clock_set_system(void);
+/* Back to what weft__clock_init found. The time may jump backwards here: nothing of the runtime may be alive. */
 void weft__clock_set_real(void);
 
 #endif

@@ -1,0 +1,303 @@
+/* The kernel's side of the system-call seam, and the gate that counts and fails calls in tests.
+ *
+ * Each function below makes one call and reads errno at once. They are reached through a table
+ * only, so no compiler can merge them into code that switches tasks, where the address of errno
+ * would be that of another thread.
+ */
+#include "base/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <weft/errors.h>
+
+#include "base/check.h"
+
+static inline ssize_t code(ssize_t result) {
+  return result < 0 ? -(ssize_t) errno : result;
+}
+
+static inline int code_int(long result) {
+  return result < 0 ? -errno : (int) result;
+}
+
+/* ---- memory ---- */
+
+static int real_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off, void **ret) {
+  void *p = mmap(addr, len, prot, flags, fd, off);
+  if (p == MAP_FAILED) return -errno;
+  *ret = p;
+  return 0;
+}
+
+static int real_munmap(void *addr, size_t len) {
+  return code_int(munmap(addr, len));
+}
+
+static int real_mprotect(void *addr, size_t len, int prot) {
+  return code_int(mprotect(addr, len, prot));
+}
+
+static int real_madvise(void *addr, size_t len, int advice) {
+  return code_int(madvise(addr, len, advice));
+}
+
+static int real_memfd_create(const char *name, unsigned flags) {
+  return code_int(memfd_create(name, flags));
+}
+
+static int real_ftruncate(int fd, off_t len) {
+  return code_int(ftruncate(fd, len));
+}
+
+/* ---- threads and time ---- */
+
+static int real_futex_wait(const void *word, uint32_t expected, const struct timespec *abs) {
+  /* BITSET, because only that one takes an absolute time on CLOCK_MONOTONIC. */
+  return code_int(syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected, abs,
+                          NULL, FUTEX_BITSET_MATCH_ANY));
+}
+
+static int real_futex_wake(const void *word, int n) {
+  return code_int(syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, n, NULL, NULL, 0));
+}
+
+static int real_membarrier(int cmd, unsigned flags) {
+  return code_int(syscall(SYS_membarrier, cmd, flags, 0));
+}
+
+static int real_sched_getaffinity(pid_t pid, size_t size, void *mask) {
+  /* Not the library's: that one hides how many bytes the kernel wrote. */
+  return code_int(syscall(SYS_sched_getaffinity, pid, size, mask));
+}
+
+static int real_sched_setaffinity(pid_t pid, size_t size, const void *mask) {
+  return code_int(syscall(SYS_sched_setaffinity, pid, size, mask));
+}
+
+static int real_sched_yield(void) {
+  return code_int(sched_yield());
+}
+
+static int real_thread_create(pthread_t *ret, const pthread_attr_t *attr, void *(*fn)(void *),
+                              void *arg) {
+  return -pthread_create(ret, attr, fn, arg);
+}
+
+static int real_sigaltstack(const stack_t *set, stack_t *ret) {
+  return code_int(sigaltstack(set, ret));
+}
+
+static int real_clock_gettime(clockid_t clock, struct timespec *ret) {
+  return code_int(clock_gettime(clock, ret));
+}
+
+static ssize_t real_getrandom(void *buf, size_t len, unsigned flags) {
+  return code(getrandom(buf, len, flags));
+}
+
+static int real_getrlimit(int resource, struct rlimit *ret) {
+  return code_int(getrlimit((__rlimit_resource_t) resource, ret));
+}
+
+/* ---- files and sockets ---- */
+
+static int real_open(const char *path, int flags, int mode) {
+  return code_int(open(path, flags, mode));
+}
+
+static int real_close(int fd) {
+  return code_int(close(fd));
+}
+
+static ssize_t real_read(int fd, void *buf, size_t len) {
+  return code(read(fd, buf, len));
+}
+
+static ssize_t real_write(int fd, const void *buf, size_t len) {
+  return code(write(fd, buf, len));
+}
+
+static ssize_t real_readv(int fd, const struct iovec *iov, int n) {
+  return code(readv(fd, iov, n));
+}
+
+static ssize_t real_writev(int fd, const struct iovec *iov, int n) {
+  return code(writev(fd, iov, n));
+}
+
+static ssize_t real_recv(int fd, void *buf, size_t len, int flags) {
+  return code(recv(fd, buf, len, flags));
+}
+
+static ssize_t real_send(int fd, const void *buf, size_t len, int flags) {
+  return code(send(fd, buf, len, flags));
+}
+
+static ssize_t real_recvmsg(int fd, struct msghdr *msg, int flags) {
+  return code(recvmsg(fd, msg, flags));
+}
+
+static ssize_t real_sendmsg(int fd, const struct msghdr *msg, int flags) {
+  return code(sendmsg(fd, msg, flags));
+}
+
+static int real_pipe2(int fds[2], int flags) {
+  return code_int(pipe2(fds, flags));
+}
+
+static int real_socketpair(int domain, int type, int protocol, int fds[2]) {
+  return code_int(socketpair(domain, type, protocol, fds));
+}
+
+static int real_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags) {
+  return code_int(accept4(fd, addr, len, flags));
+}
+
+static int real_fcntl(int fd, int cmd, long arg) {
+  return code_int(fcntl(fd, cmd, arg));
+}
+
+static int real_dup3(int from, int to, int flags) {
+  return code_int(dup3(from, to, flags));
+}
+
+static int real_eventfd(unsigned value, int flags) {
+  return code_int(eventfd(value, flags));
+}
+
+static int real_epoll_create1(int flags) {
+  return code_int(epoll_create1(flags));
+}
+
+static int real_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event) {
+  return code_int(epoll_ctl(epfd, op, fd, event));
+}
+
+static int real_epoll_wait(int epfd, struct epoll_event *events, int n, int ms) {
+  return code_int(epoll_wait(epfd, events, n, ms));
+}
+
+static int real_poll(struct pollfd *fds, nfds_t n, int ms) {
+  return code_int(poll(fds, n, ms));
+}
+
+/* ---- processes ---- */
+
+static pid_t real_fork(void) {
+  return (pid_t) code_int(fork());
+}
+
+static pid_t real_wait4(pid_t pid, int *status, int options, struct rusage *usage) {
+  return (pid_t) code_int(wait4(pid, status, options, usage));
+}
+
+static int real_kill(pid_t pid, int sig) {
+  return code_int(kill(pid, sig));
+}
+
+const struct weft__sys_table weft__sys_real = {
+#define WEFT__SYS_REAL(name, result, params, args) .name = real_##name,
+    WEFT__SYS_MAP(WEFT__SYS_REAL)
+#undef WEFT__SYS_REAL
+};
+
+/* ---- the gate ---- */
+
+/* All relaxed but nth: it is stored last (release) and read first (acquire), so that a call which
+ * sees the fault sees all of it. */
+struct fault {
+  _Atomic(uint64_t) calls;
+  _Atomic(uint64_t) nth; /* 0: none */
+  _Atomic(int) error;
+  _Atomic(bool) forever;
+};
+static struct fault faults[WEFT__SYS_CALLS];
+
+/* What the gate leads to. */
+static _Atomic(const struct weft__sys_table *) below = &weft__sys_real;
+
+/* The code that this call fails with, or 0. */
+static int gate(enum weft__sys_call call) {
+  struct fault *f = &faults[call];
+  uint64_t n = atomic_fetch_add_explicit(&f->calls, 1, memory_order_relaxed) + 1;
+  uint64_t nth = atomic_load_explicit(&f->nth, memory_order_acquire);
+  if (nth == 0 || n < nth) return 0;
+  if (n > nth && !atomic_load_explicit(&f->forever, memory_order_relaxed)) return 0;
+  return atomic_load_explicit(&f->error, memory_order_relaxed);
+}
+
+/* A failed close has closed the descriptor: the kernel's own behaviour, and no leak in a test. */
+#define WEFT__SYS_GATED(name, result, params, args)                                                \
+  static result gated_##name params {                                                              \
+    int error = gate(WEFT__SYS_##name);                                                            \
+    if (error != 0 && WEFT__SYS_##name != WEFT__SYS_close) return error;                           \
+    result r = atomic_load_explicit(&below, memory_order_acquire)->name args;                      \
+    return error != 0 ? error : r;                                                                 \
+  }
+WEFT__SYS_MAP(WEFT__SYS_GATED)
+#undef WEFT__SYS_GATED
+
+static const struct weft__sys_table gated = {
+#define WEFT__SYS_GATE(name, result, params, args) .name = gated_##name,
+    WEFT__SYS_MAP(WEFT__SYS_GATE)
+#undef WEFT__SYS_GATE
+};
+
+_Atomic(const struct weft__sys_table *) weft__sys_current = &weft__sys_real;
+
+void weft__sys_install(const struct weft__sys_table *table) {
+  if (!table) table = &weft__sys_real;
+  atomic_store_explicit(&below, table, memory_order_release);
+  if (atomic_load_explicit(&weft__sys_current, memory_order_relaxed) != &gated)
+    atomic_store_explicit(&weft__sys_current, table, memory_order_release);
+}
+
+static void disarm(struct fault *f) {
+  atomic_store_explicit(&f->nth, 0, memory_order_relaxed);
+}
+
+void weft__sys_fail(enum weft__sys_call call, uint64_t n, int error, bool forever) {
+  WEFT__ASSERT(error < 0);
+  struct fault *f = &faults[call];
+  disarm(f);
+  atomic_store_explicit(&f->calls, 0, memory_order_relaxed);
+  atomic_store_explicit(&f->error, error, memory_order_relaxed);
+  atomic_store_explicit(&f->forever, forever, memory_order_relaxed);
+  atomic_store_explicit(&f->nth, n, memory_order_release);
+  atomic_store_explicit(&weft__sys_current, &gated, memory_order_release);
+}
+
+void weft__sys_count(void) {
+  for (size_t i = 0; i < WEFT__SYS_CALLS; i++) {
+    disarm(&faults[i]);
+    atomic_store_explicit(&faults[i].calls, 0, memory_order_relaxed);
+  }
+  atomic_store_explicit(&weft__sys_current, &gated, memory_order_release);
+}
+
+uint64_t weft__sys_calls(enum weft__sys_call call) {
+  return atomic_load_explicit(&faults[call].calls, memory_order_relaxed);
+}
+
+void weft__sys_clear(void) {
+  for (size_t i = 0; i < WEFT__SYS_CALLS; i++) disarm(&faults[i]);
+  atomic_store_explicit(&weft__sys_current, atomic_load_explicit(&below, memory_order_relaxed),
+                        memory_order_release);
+}
+
+const char *weft__sys_name(enum weft__sys_call call) {
+  static const char *const names[] = {
+#define WEFT__SYS_NAME(name, result, params, args) #name,
+      WEFT__SYS_MAP(WEFT__SYS_NAME)
+#undef WEFT__SYS_NAME
+  };
+  return names[call];
+}
