@@ -4,6 +4,7 @@
 #   step NAME TEXT COMMAND...  says "step n of m: TEXT", runs COMMAND with its output in
 #                              build/logs/NAME.log; on failure says so, shows the log's end and
 #                              names it, and returns COMMAND's status. $step_log is the log.
+#   step_say TEXT              announces a step whose output is what the reader wants to see
 #   step_show_failure LOG      what a failed step prints; a script may define its own
 #   die TEXT...                message on standard error, exit 1
 # shellcheck shell=bash
@@ -54,6 +55,11 @@ step_ticker_stop() {
   printf '\r'
 }
 trap step_ticker_stop EXIT
+
+step_say() {
+  step_number=$((step_number + 1))
+  printf 'step %d of %d: %s\n' "$step_number" "$steps_count" "$1"
+}
 
 step() {
   local name=$1 text=$2 status=0 begin=$SECONDS line
