@@ -12,8 +12,21 @@ elseif(WEFT_SANITIZE STREQUAL "thread")
   set(WEFT_SANITIZE_FLAGS -fsanitize=thread)
 endif()
 
-# Include paths, definitions, warnings and code generation for everything in this repository.
+# Warnings and code generation for everything in this repository.
+add_library(weft_strict INTERFACE)
+target_compile_features(weft_strict INTERFACE c_std_11)
+# Frame pointers let perf and the crash reports walk a task's stack without unwind tables.
+target_compile_options(weft_strict INTERFACE
+  -fno-omit-frame-pointer
+  ${WEFT_SANITIZE_FLAGS}
+  $<$<COMPILE_LANGUAGE:C,CXX>:-Wall -Wextra -Wshadow -Wconversion -Wundef>
+  $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes -Wmissing-prototypes>
+  $<$<AND:$<BOOL:${WEFT_WERROR}>,$<COMPILE_LANGUAGE:C,CXX>>:-Werror>)
+target_link_options(weft_strict INTERFACE ${WEFT_SANITIZE_FLAGS})
+
+# The same for code that may see the internals.
 add_library(weft_flags INTERFACE)
+target_link_libraries(weft_flags INTERFACE weft_strict)
 target_include_directories(weft_flags INTERFACE
   ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/runtime)
 target_compile_definitions(weft_flags INTERFACE
@@ -21,15 +34,6 @@ target_compile_definitions(weft_flags INTERFACE
   WEFT_JEMALLOC=$<BOOL:${WEFT_JEMALLOC}>
   WEFT_UCONTEXT=$<BOOL:${WEFT_UCONTEXT}>
   WEFT_VALGRIND=$<BOOL:${WEFT_VALGRIND}>)
-target_compile_features(weft_flags INTERFACE c_std_11)
-# Frame pointers let perf and the crash reports walk a task's stack without unwind tables.
-target_compile_options(weft_flags INTERFACE
-  -fno-omit-frame-pointer
-  ${WEFT_SANITIZE_FLAGS}
-  $<$<COMPILE_LANGUAGE:C,CXX>:-Wall -Wextra -Wshadow -Wconversion -Wundef>
-  $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes -Wmissing-prototypes>
-  $<$<AND:$<BOOL:${WEFT_WERROR}>,$<COMPILE_LANGUAGE:C,CXX>>:-Werror>)
-target_link_options(weft_flags INTERFACE ${WEFT_SANITIZE_FLAGS})
 
 # A frame larger than the guard below a task's stack would jump over it without touching it. Stack
 # probes make such a frame fault in the guard, so programs that use weft are compiled with them.

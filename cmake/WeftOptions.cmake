@@ -4,6 +4,7 @@ option(WEFT_JEMALLOC "Allocate through jemalloc (linked as a shared library)" ON
 option(WEFT_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(WEFT_BUILD_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
 option(WEFT_BUILD_BENCH "Build the benchmarks (C++17, Google Benchmark)" ${PROJECT_IS_TOP_LEVEL})
+option(WEFT_BUILD_CONTRAST "Build the programs of scripts/demo" ${PROJECT_IS_TOP_LEVEL})
 option(WEFT_INSTALL "Generate install rules" ON)
 option(WEFT_WERROR "Treat warnings as errors" OFF)
 option(WEFT_UCONTEXT "Use the portable ucontext switch instead of the assembly" OFF)
