@@ -1,5 +1,5 @@
 # weft_add_test(NAME <name> SOURCES <file>... [LABELS <label>...] [VARIANTS] [SERIAL]
-#               [TIMEOUT <seconds>] [LIBRARIES <target>...] [DEFINITIONS <define>...] [ENVIRONMENT <VAR=value>...])
+#               [STANDALONE] [TIMEOUT <seconds>] [LIBRARIES <target>...] [DEFINITIONS <define>...] [ENVIRONMENT <VAR=value>...])
 #
 # Builds one program test_<name> from the sources, linked to weft_internal, cmocka and the support
 # library, and registers each of its tests with ctest as <name>.<test>. The program's main is
@@ -9,6 +9,8 @@
 #
 # VARIANTS registers each test three times: <name>.<test>.w1 on one worker, .w4 on four, and
 # .migrate on four with every suspension moving the task. The labels w1, w4 and migrate go along.
+#
+# STANDALONE leaves weft_internal out, for a program that compiles runtime sources in its own way.
 #
 # SERIAL runs its tests beside no other: for those that measure time or need all the memory.
 #
@@ -42,7 +44,7 @@ target_link_libraries(weft_test_cmocka INTERFACE PkgConfig::CMOCKA)
 
 function(weft_add_test)
   cmake_parse_arguments(PARSE_ARGV 0 arg
-    "VARIANTS;SERIAL" "NAME;TIMEOUT" "SOURCES;LABELS;LIBRARIES;DEFINITIONS;ENVIRONMENT")
+    "VARIANTS;SERIAL;STANDALONE" "NAME;TIMEOUT" "SOURCES;LABELS;LIBRARIES;DEFINITIONS;ENVIRONMENT")
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_NAME OR NOT arg_SOURCES)
     message(FATAL_ERROR "weft_add_test(NAME <name> SOURCES <file>... ...): got '${ARGV}'")
   endif()
@@ -54,7 +56,10 @@ function(weft_add_test)
 
   set(target test_${arg_NAME})
   add_executable(${target} ${arg_SOURCES})
-  target_link_libraries(${target} PRIVATE weft_test_support weft_internal ${arg_LIBRARIES})
+  target_link_libraries(${target} PRIVATE weft_test_support ${arg_LIBRARIES})
+  if(NOT arg_STANDALONE)
+    target_link_libraries(${target} PRIVATE weft_internal)
+  endif()
   target_compile_definitions(${target} PRIVATE ${arg_DEFINITIONS})
 
   # Written at configure time, read by the script that runs after each link.

@@ -9,6 +9,7 @@ set -euo pipefail
 way=$1 source=$2 build=$3 work=$4 cmake=$5 cc=$6
 here=$source/tests/packaging
 prefix=/nonexistent/weft
+version=$(sed -n 's/^project(weft VERSION \([0-9.]*\).*/\1/p' "$source/CMakeLists.txt")
 
 rm -rf "$work"
 mkdir -p "$work"
@@ -37,8 +38,7 @@ case $way in
     export PKG_CONFIG_PATH
     how=()
     [[ $way == *.static ]] && how=(--static)
-    [ "$(pkg-config --modversion weft)" = "$(sed -n 's/^project(weft VERSION \([0-9.]*\).*/\1/p' \
-      "$source/CMakeLists.txt")" ]
+    [ "$(pkg-config --modversion weft)" = "$version" ]
     flags=$(pkg-config --cflags weft)
     [[ $flags == *-fstack-clash-protection* ]] || { echo "no stack probes in: $flags"; exit 1; }
     libs=$(pkg-config --libs "${how[@]}" weft)
@@ -77,4 +77,4 @@ fi
 
 output=$("$consumer")
 echo "$output"
-[[ $output == "hello from weft "* ]]
+[ "$output" = "hello from weft $version" ]
