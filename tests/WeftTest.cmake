@@ -1,5 +1,6 @@
-# weft_add_test(NAME <name> SOURCES <file>... [LABELS <label>...] [VARIANTS] [SERIAL]
-#               [STANDALONE] [TIMEOUT <seconds>] [LIBRARIES <target>...] [DEFINITIONS <define>...] [ENVIRONMENT <VAR=value>...])
+# weft_add_test(NAME <name> SOURCES <file>... [LABELS <label>...] [VARIANTS] [SERIAL] [STANDALONE]
+#               [TIMEOUT <seconds>] [LIBRARIES <target>...] [DEFINITIONS <define>...]
+#               [ENVIRONMENT <VAR=value>...])
 #
 # Builds one program test_<name> from the sources, linked to weft_internal, cmocka and the support
 # library, and registers each of its tests with ctest as <name>.<test>. The program's main is
