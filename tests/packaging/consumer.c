@@ -1,8 +1,12 @@
 #include <stdio.h>
 
-#include <weft/version.h>
+#include <weft.h>
+
+static int hello(void *arg) {
+  (void)arg;
+  return printf("hello from weft %s\n", weft_version_string());
+}
 
 int main(void) {
-  printf("hello from weft %s\n", weft_version_string());
-  return 0;
+  return weft_run(hello, NULL, NULL) < 0;
 }
