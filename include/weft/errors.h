@@ -125,12 +125,7 @@ WEFT_BEGIN_DECLS
   X(WEFT_ESELF, -5003, "a task waits for itself")                                                  \
   X(WEFT_ECLOSED, -5004, "closed while or before it was used")                                     \
   X(WEFT_EPROC, -5005, "the worker process died while it ran the job")                             \
-  X(WEFT_ESTATE, -5006, "called at the wrong time or in the wrong order")                          \
-  X(WEFT_ESTOPPED, -5007, "the runtime is shutting down and takes no new work")                    \
-  X(WEFT_ELIMIT, -5008, "a limit that was set for it is reached")                                  \
-  X(WEFT_ESTACK, -5009, "the stack size is below the minimum or above the maximum")                \
-  X(WEFT_ENOJOB, -5010, "the process pool knows no job of this name")                              \
-  X(WEFT_EPINNED, -5011, "the task is pinned and cannot be moved")
+  X(WEFT_ESTATE, -5006, "called at the wrong time or in the wrong order")
 
 #define WEFT_ERRNO_MAP(X) WEFT_ERRNO_MAP_UV(X) WEFT_ERRNO_MAP_SYSTEM(X) WEFT_ERRNO_MAP_PRIVATE(X)
 

@@ -26,9 +26,15 @@ static inline weft_ns weft__time_scale(int64_t n, int64_t unit) {
   if (n < INT64_MIN / unit) return INT64_MIN;
   return n * unit;
 }
-static inline weft_ns weft_us(int64_t n) { return weft__time_scale(n, 1000); }
-static inline weft_ns weft_ms(int64_t n) { return weft__time_scale(n, 1000000); }
-static inline weft_ns weft_sec(int64_t n) { return weft__time_scale(n, 1000000000); }
+static inline weft_ns weft_us(int64_t n) {
+  return weft__time_scale(n, 1000);
+}
+static inline weft_ns weft_ms(int64_t n) {
+  return weft__time_scale(n, 1000000);
+}
+static inline weft_ns weft_sec(int64_t n) {
+  return weft__time_scale(n, 1000000000);
+}
 
 /* The time on weft's clock: nanoseconds since a fixed point in the past (the boot of the machine),
  * as CLOCK_MONOTONIC counts them and never more than 1 ms away from it. It never goes backwards,

@@ -22,7 +22,7 @@ void weft__fatal_set_context(weft__fatal_context_fn fn) {
 /* What snprintf did to a buffer of size bytes: the characters that are in it now. */
 static size_t written(int n, size_t size) {
   if (n < 0) return 0;
-  return (size_t) n < size ? (size_t) n : size - 1;
+  return (size_t)n < size ? (size_t)n : size - 1;
 }
 
 static _Noreturn void print_and_abort(char *line, size_t used, size_t size) {
@@ -37,7 +37,7 @@ static _Noreturn void print_and_abort(char *line, size_t used, size_t size) {
   line[used++] = '\n';
   /* Nothing can be done about a stderr that does not take it. */
   ssize_t ignored = write(STDERR_FILENO, line, used);
-  (void) ignored;
+  (void)ignored;
   abort();
 }
 

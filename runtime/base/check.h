@@ -15,11 +15,11 @@
 
 /* Always on: keep the condition cheap. */
 #define WEFT__ASSERT(cond)                                                                         \
-  (weft__likely(cond) ? (void) 0 : weft__assert_failed(#cond, __FILE__, __LINE__))
+  (weft__likely(cond) ? (void)0 : weft__assert_failed(#cond, __FILE__, __LINE__))
 
 /* In builds without NDEBUG only; the condition is compiled in every build. */
 #ifdef NDEBUG
-#define WEFT__DEBUG_ASSERT(cond) ((void) sizeof(!(cond)))
+#define WEFT__DEBUG_ASSERT(cond) ((void)sizeof(!(cond)))
 #else
 #define WEFT__DEBUG_ASSERT(cond) WEFT__ASSERT(cond)
 #endif

@@ -45,9 +45,9 @@ int weft__choice_seed(uint64_t *ret) {
   if (text && text[0]) return parse_seed(text, ret);
 
   uint64_t seed = 0;
-  if (weft__sys_getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t) sizeof seed) {
+  if (weft__sys_getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed) {
     /* Early in the boot or in a sandbox. The seed only has to differ between processes. */
-    struct weft__rng mix = {.state = weft__now() ^ ((uint64_t) getpid() << 32)};
+    struct weft__rng mix = {.state = weft__now() ^ ((uint64_t)getpid() << 32)};
     seed = weft__rng_next(&mix);
   }
   *ret = seed;

@@ -46,7 +46,7 @@ static inline uint32_t weft__choose(struct weft__rng *rng, uint32_t n) {
   WEFT__DEBUG_ASSERT(n > 0);
   if (n <= 1) return 0;
   if (weft__unlikely(weft__choice_hook)) return weft__choice_hook(weft__choice_hook_arg, rng, n);
-  return (uint32_t) (((weft__rng_next(rng) >> 32) * n) >> 32);
+  return (uint32_t)(((weft__rng_next(rng) >> 32) * n) >> 32);
 }
 
 #endif

@@ -87,12 +87,27 @@ static uint64_t system_ns(void) {
   struct timespec t;
   int r = weft__sys_clock_gettime(CLOCK_MONOTONIC, &t);
   WEFT__ASSERT(r == 0);
-  return (uint64_t) t.tv_sec * WEFT__NS_PER_SEC + (uint64_t) t.tv_nsec;
+  return (uint64_t)t.tv_sec * WEFT__NS_PER_SEC + (uint64_t)t.tv_nsec;
 }
 
 /* ---- the counter ---- */
 
-#if defined(__x86_64__)
+#if defined(WEFT__CLOCK_COUNT)
+
+/* A test drives the clock with a counter of its own. */
+static inline uint64_t count_ordered(void) {
+  return WEFT__CLOCK_COUNT();
+}
+
+static inline uint64_t count_fast(void) {
+  return WEFT__CLOCK_COUNT();
+}
+
+static bool counter_usable(void) {
+  return true;
+}
+
+#elif defined(__x86_64__)
 
 /* Not before any earlier load: it tells a time after what those loads have seen. */
 static inline uint64_t count_ordered(void) {
@@ -213,11 +228,11 @@ static bool rate_is_plausible(double rate) {
 static uint64_t continue_line(struct sample now, double rate, uint64_t ns) {
   uint64_t base = at_least_given(now.ns > line_end ? now.ns : line_end);
   uint64_t ahead = base - now.ns;
-  double length_ns = (double) (ns < LINE_MAX_NS ? ns : LINE_MAX_NS);
+  double length_ns = (double)(ns < LINE_MAX_NS ? ns : LINE_MAX_NS);
   /* More than that cannot be made up for by going slower. */
-  if ((double) ahead > length_ns / 8) return start_over(now);
-  double slower = rate * (1 - (double) ahead / length_ns);
-  set_line(now.count, (uint64_t) (length_ns / rate), base, (uint64_t) (slower * 4294967296.0));
+  if ((double)ahead > length_ns / 8) return start_over(now);
+  double slower = rate * (1 - (double)ahead / length_ns);
+  set_line(now.count, (uint64_t)(length_ns / rate), base, (uint64_t)(slower * 4294967296.0));
   rate_before = rate;
   return base;
 }
@@ -234,7 +249,7 @@ static uint64_t renew(void) {
     at_least_given(line_end);
     return at_least_given(now.ns);
   }
-  double rate = (double) ns / (double) counts;
+  double rate = (double)ns / (double)counts;
   if (!rate_is_plausible(rate)) return start_over(now);
   uint64_t base = continue_line(now, rate, ns);
   /* A recent baseline follows the kernel when it adjusts its clock. */
@@ -251,15 +266,15 @@ static __attribute__((noinline)) uint64_t read_slow(void) {
   }
   weft__spin_lock(&lock);
   switch (atomic_load_explicit(&source, memory_order_relaxed)) {
-    case VIRTUAL:
-      ns = virtual_ns;
-      break;
-    case COUNTER:
-      if (!read_line(true, &ns)) ns = renew();
-      break;
-    default:
-      ns = system_ns();
-      break;
+  case VIRTUAL:
+    ns = virtual_ns;
+    break;
+  case COUNTER:
+    if (!read_line(true, &ns)) ns = renew();
+    break;
+  default:
+    ns = system_ns();
+    break;
   }
   weft__spin_unlock(&lock);
   return ns;
@@ -276,7 +291,7 @@ uint64_t weft__now_fast(void) {
 }
 
 weft_ns weft_now(void) {
-  return (weft_ns) weft__now();
+  return (weft_ns)weft__now();
 }
 
 /* ---- choosing the source ---- */
@@ -295,7 +310,7 @@ static void use(enum source which) {
  * is free, a line that was being written is void, and measuring begins anew. */
 static void in_child(void) {
   uint64_t last = 0;
-  enum source which = (enum source) atomic_load_explicit(&source, memory_order_relaxed);
+  enum source which = (enum source)atomic_load_explicit(&source, memory_order_relaxed);
   uint32_t version = atomic_load_explicit(&line.version, memory_order_relaxed);
   weft__store_release_u32(&lock.locked, 0);
   if (version & 1)
@@ -322,12 +337,12 @@ void weft__clock_init(void) {
 
 const char *weft__clock_source(void) {
   switch (atomic_load_explicit(&source, memory_order_acquire)) {
-    case COUNTER:
-      return "tsc";
-    case VIRTUAL:
-      return "virtual";
-    default:
-      return "clock_gettime";
+  case COUNTER:
+    return "tsc";
+  case VIRTUAL:
+    return "virtual";
+  default:
+    return "clock_gettime";
   }
 }
 

@@ -34,7 +34,7 @@ unsigned weft__cpus_affinity(void) {
     if (!mask) return 1;
     int n = weft__sys_sched_getaffinity(0, size, mask);
     unsigned count = 0;
-    for (int i = 0; i < n; i++) count += (unsigned) __builtin_popcount(mask[i]);
+    for (int i = 0; i < n; i++) count += (unsigned)__builtin_popcount(mask[i]);
     weft__free(mask);
     if (n >= 0) return count ? count : 1;
     if (n != WEFT_EINVAL) return 1;
@@ -67,7 +67,7 @@ static bool lines_fill(struct lines *l) {
     n = weft__sys_read(l->fd, l->buf + l->end, sizeof l->buf - l->end - 1);
   } while (n == WEFT_EINTR);
   if (n <= 0) return false;
-  l->end += (size_t) n;
+  l->end += (size_t)n;
   return true;
 }
 
@@ -80,7 +80,7 @@ static char *lines_next(struct lines *l) {
     char *newline = memchr(line, '\n', l->end - l->at);
     if (newline) {
       *newline = '\0';
-      l->at = (size_t) (newline - l->buf) + 1;
+      l->at = (size_t)(newline - l->buf) + 1;
       if (!skip) return line;
       skip = false;
       continue;
@@ -106,7 +106,7 @@ static void lines_close(struct lines *l) {
 static bool read_value(const char *dir, const char *name, char *buf, size_t size) {
   char path[PATH_MAX];
   struct lines l;
-  if (snprintf(path, sizeof path, "%s/%s", dir, name) >= (int) sizeof path) return false;
+  if (snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path) return false;
   if (!lines_open(&l, path)) return false;
   const char *line = lines_next(&l);
   bool fits = line && strlen(line) < size;
@@ -124,7 +124,7 @@ static bool parse_number(const char **text, const char *stops, uint64_t *ret) {
   if (*p < '0' || *p > '9') return false;
   for (; *p >= '0' && *p <= '9'; p++) {
     if (n > (UINT64_MAX - 9) / 10) return false;
-    n = n * 10 + (uint64_t) (*p - '0');
+    n = n * 10 + (uint64_t)(*p - '0');
   }
   if (*p != '\0' && !strchr(stops, *p)) return false;
   *text = p;
@@ -136,7 +136,7 @@ static bool parse_number(const char **text, const char *stops, uint64_t *ret) {
 static unsigned cpus_of_quota(uint64_t quota, uint64_t period) {
   if (quota == 0 || period == 0) return NO_LIMIT;
   uint64_t cpus = quota / period + (quota % period != 0);
-  return cpus < NO_LIMIT ? (unsigned) cpus : NO_LIMIT;
+  return cpus < NO_LIMIT ? (unsigned)cpus : NO_LIMIT;
 }
 
 /* "0-3,8"; an empty or malformed list limits nothing. */
@@ -154,7 +154,7 @@ static unsigned cpus_of_list(const char *text) {
     if (*text == '\0') break;
     text++;
   }
-  return count < NO_LIMIT ? (unsigned) count : NO_LIMIT;
+  return count < NO_LIMIT ? (unsigned)count : NO_LIMIT;
 }
 
 /* ---- one cgroup directory ---- */
@@ -180,8 +180,9 @@ static unsigned limit_v1_cpu(const char *dir) {
   uint64_t quota, period;
   const char *q = quota_text, *p = period_text;
   if (!read_value(dir, "cpu.cfs_quota_us", quota_text, sizeof quota_text)) return NO_LIMIT;
+  if (!parse_number(&q, "", &quota)) return NO_LIMIT;
   if (!read_value(dir, "cpu.cfs_period_us", period_text, sizeof period_text)) return NO_LIMIT;
-  if (!parse_number(&q, "", &quota) || !parse_number(&p, "", &period)) return NO_LIMIT;
+  if (!parse_number(&p, "", &period)) return NO_LIMIT;
   return cpus_of_quota(quota, period);
 }
 
@@ -240,11 +241,12 @@ static void parse_group(struct search *s, char *line) {
  * are not ours, "" when only the mount point itself is known to hold us. */
 static const char *below_mount(const char *group, const char *mount_root) {
   size_t len = strcmp(mount_root, "/") == 0 ? 0 : strlen(mount_root);
-  /* A group outside of our cgroup namespace, or a mount that is older than the namespace. */
+  if (strcmp(group, "/") == 0) return "";
+  /* A group outside of our cgroup namespace. */
   if (strstr(group, "/..")) return "";
   if (strncmp(group, mount_root, len) == 0 && (group[len] == '/' || group[len] == '\0'))
     return group + len;
-  return strcmp(group, "/") == 0 ? "" : NULL;
+  return NULL;
 }
 
 /* Takes the limits of every directory from our group up to the mount point. */
@@ -255,11 +257,11 @@ static void walk_up(struct search *s, int hierarchy, const char *mount_root, con
   if (!below) return;
   size_t top = strlen(s->root) + strlen(mount);
   int n = snprintf(dir, sizeof dir, "%s%s%s", s->root, mount, below);
-  if (n < 0 || (size_t) n >= sizeof dir) return;
+  if (n < 0 || (size_t)n >= sizeof dir) return;
   for (;;) {
     s->limit = smaller(s->limit, limit_of[hierarchy](dir));
     char *slash = strrchr(dir, '/');
-    if (!slash || (size_t) (slash - dir) < top) return;
+    if (!slash || (size_t)(slash - dir) < top) return;
     *slash = '\0';
   }
 }
@@ -271,7 +273,7 @@ static void unescape(char *text) {
     bool octal = p[0] == '\\' && p[1] >= '0' && p[1] <= '3' && p[2] >= '0' && p[2] <= '7' &&
                  p[3] >= '0' && p[3] <= '7';
     if (octal) {
-      *to++ = (char) ((p[1] - '0') * 64 + (p[2] - '0') * 8 + (p[3] - '0'));
+      *to++ = (char)((p[1] - '0') * 64 + (p[2] - '0') * 8 + (p[3] - '0'));
       p += 3;
     } else {
       *to++ = *p;
@@ -303,7 +305,7 @@ static void parse_mount(struct search *s, char *line) {
 
 static void each_line(struct search *s, const char *name, void (*parse)(struct search *, char *)) {
   char path[PATH_MAX];
-  if (snprintf(path, sizeof path, "%s/%s", s->root, name) >= (int) sizeof path) return;
+  if (snprintf(path, sizeof path, "%s/%s", s->root, name) >= (int)sizeof path) return;
   if (!lines_open(&s->lines, path)) return;
   for (char *line = lines_next(&s->lines); line; line = lines_next(&s->lines)) parse(s, line);
   lines_close(&s->lines);
@@ -311,6 +313,7 @@ static void each_line(struct search *s, const char *name, void (*parse)(struct s
 
 unsigned weft__cpus_usable_at(const char *root, unsigned affinity) {
   unsigned limit = affinity;
+  if (limit <= 1) return 1;
   /* On the heap: the paths alone are 12 KiB. */
   struct search *s = weft__zalloc(sizeof *s);
   if (s) {
@@ -321,7 +324,7 @@ unsigned weft__cpus_usable_at(const char *root, unsigned affinity) {
     limit = s->limit;
     weft__free(s);
   }
-  return limit ? limit : 1;
+  return limit;
 }
 
 unsigned weft__cpus_usable(void) {

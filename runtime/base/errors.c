@@ -7,7 +7,7 @@
  * codes; what the list has keeps its number. */
 #if UV_VERSION_MAJOR == 1 && UV_VERSION_MINOR <= 52
 #define WEFT__ERR_SAME(name, text)                                                                 \
-  _Static_assert((int) WEFT_##name == (int) UV_##name, "WEFT_" #name " is libuv's number");
+  _Static_assert((int)WEFT_##name == (int)UV_##name, "WEFT_" #name " is libuv's number");
 UV_ERRNO_MAP(WEFT__ERR_SAME)
 #undef WEFT__ERR_SAME
 #endif
@@ -21,8 +21,8 @@ const char *weft_err_name(int code) {
     return #name;
     WEFT_ERRNO_MAP(WEFT__ERR_NAME)
 #undef WEFT__ERR_NAME
-    default:
-      return "WEFT_?";
+  default:
+    return "WEFT_?";
   }
 }
 
@@ -34,7 +34,7 @@ const char *weft_strerror(int code) {
     return text;
     WEFT_ERRNO_MAP(WEFT__ERR_TEXT)
 #undef WEFT__ERR_TEXT
-    default:
-      return "unknown error";
+  default:
+    return "unknown error";
   }
 }

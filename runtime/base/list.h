@@ -16,13 +16,19 @@ struct weft__list {
   struct weft__list *prev;
 };
 
-#define weft__container_of(ptr, type, member) ((type *) ((char *) (ptr) -offsetof(type, member)))
+#define weft__container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* The same for a head and for a node that is in no list. */
-static inline void weft__list_init(struct weft__list *l) { l->next = l->prev = l; }
+static inline void weft__list_init(struct weft__list *l) {
+  l->next = l->prev = l;
+}
 
-static inline bool weft__list_empty(const struct weft__list *head) { return head->next == head; }
-static inline bool weft__list_linked(const struct weft__list *node) { return node->next != node; }
+static inline bool weft__list_empty(const struct weft__list *head) {
+  return head->next == head;
+}
+static inline bool weft__list_linked(const struct weft__list *node) {
+  return node->next != node;
+}
 
 static inline void weft__list_insert_before(struct weft__list *at, struct weft__list *node) {
   node->next = at;

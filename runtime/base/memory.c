@@ -41,7 +41,7 @@ static bool injected(void) {
 
 static bool must_fail(enum weft__memory_who who) {
   unsigned set = atomic_load_explicit(&injection.who, memory_order_acquire);
-  return weft__unlikely(set & (unsigned) who) && injected();
+  return weft__unlikely(set & (unsigned)who) && injected();
 }
 
 void weft__memory_fail(unsigned who, uint64_t n, bool forever) {

@@ -150,8 +150,7 @@ static void ask_jemalloc(struct weft__memory_stats *s) {
   const char *version = "";
   size_t len = sizeof version;
   if (mallctl("version", &version, &len, NULL, 0) != 0) version = "?";
-  snprintf(s->allocator, sizeof s->allocator, "jemalloc %.*s", (int) strcspn(version, "-"),
-           version);
+  snprintf(s->allocator, sizeof s->allocator, "jemalloc %.*s", (int)strcspn(version, "-"), version);
 
   /* The figures are those of the last epoch; a write begins a new one. */
   uint64_t epoch = 1;

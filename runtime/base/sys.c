@@ -21,11 +21,11 @@
 #include "base/check.h"
 
 static inline ssize_t code(ssize_t result) {
-  return result < 0 ? -(ssize_t) errno : result;
+  return result < 0 ? -(ssize_t)errno : result;
 }
 
 static inline int code_int(long result) {
-  return result < 0 ? -errno : (int) result;
+  return result < 0 ? -errno : (int)result;
 }
 
 /* ---- memory ---- */
@@ -104,7 +104,7 @@ static ssize_t real_getrandom(void *buf, size_t len, unsigned flags) {
 }
 
 static int real_getrlimit(int resource, struct rlimit *ret) {
-  return code_int(getrlimit((__rlimit_resource_t) resource, ret));
+  return code_int(getrlimit((__rlimit_resource_t)resource, ret));
 }
 
 /* ---- files and sockets ---- */
@@ -192,11 +192,11 @@ static int real_poll(struct pollfd *fds, nfds_t n, int ms) {
 /* ---- processes ---- */
 
 static pid_t real_fork(void) {
-  return (pid_t) code_int(fork());
+  return (pid_t)code_int(fork());
 }
 
 static pid_t real_wait4(pid_t pid, int *status, int options, struct rusage *usage) {
-  return (pid_t) code_int(wait4(pid, status, options, usage));
+  return (pid_t)code_int(wait4(pid, status, options, usage));
 }
 
 static int real_kill(pid_t pid, int sig) {

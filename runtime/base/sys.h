@@ -50,7 +50,7 @@
   X(thread_create, int,                                                                            \
     (pthread_t * ret, const pthread_attr_t *attr, void *(*fn)(void *), void *arg),                 \
     (ret, attr, fn, arg))                                                                          \
-  X(clock_gettime, int, (clockid_t clock, struct timespec *ret), (clock, ret))                     \
+  X(clock_gettime, int, (clockid_t clock, struct timespec * ret), (clock, ret))                    \
   X(getrandom, ssize_t, (void *buf, size_t len, unsigned flags), (buf, len, flags))                \
   X(open, int, (const char *path, int flags, int mode), (path, flags, mode))                       \
   X(close, int, (int fd), (fd))                                                                    \
@@ -87,7 +87,7 @@ enum weft__sys_call {
 #define WEFT__SYS_ENUM(name, result, params, args) WEFT__SYS_##name,
   WEFT__SYS_MAP(WEFT__SYS_ENUM)
 #undef WEFT__SYS_ENUM
-  WEFT__SYS_CALLS
+      WEFT__SYS_CALLS
 };
 
 struct weft__sys_table {

@@ -30,13 +30,13 @@ void weft__trace_write(struct weft__trace *t, enum weft__trace_kind kind, uint64
       .task = task,
       .aux = aux,
       .worker = t->worker,
-      .kind = (uint32_t) kind,
+      .kind = (uint32_t)kind,
   };
 }
 
 size_t weft__trace_length(const struct weft__trace *t) {
   if (!t->events) return 0;
-  return (size_t) (t->written <= t->mask ? t->written : t->mask + 1);
+  return (size_t)(t->written <= t->mask ? t->written : t->mask + 1);
 }
 
 const struct weft__trace_event *weft__trace_at(const struct weft__trace *t, size_t i) {
