@@ -31,24 +31,28 @@ typedef struct weft__atomic_ptr {
   void *v;
 } weft__atomic_ptr;
 
+/* Always inline, so that the return address in a weft__model_ function tells which operation of the
+ * code under test is meant. */
+#define WEFT__MODEL_OP static inline __attribute__((always_inline))
+
 /* S the suffix, T the value type; B the integer that a value's bits pass through. */
 #define WEFT__MODEL_LOAD(S, T, B, name, order)                                                     \
-  static inline T weft__load_##name##_##S(const weft__atomic_##S *a) {                             \
+  WEFT__MODEL_OP T weft__load_##name##_##S(const weft__atomic_##S *a) {                            \
     return (T)(B)weft__model_load(&a->v, sizeof a->v, order);                                      \
   }
 #define WEFT__MODEL_STORE(S, T, B, name, order)                                                    \
-  static inline void weft__store_##name##_##S(weft__atomic_##S *a, T x) {                          \
+  WEFT__MODEL_OP void weft__store_##name##_##S(weft__atomic_##S *a, T x) {                         \
     weft__model_store(&a->v, sizeof a->v, (B)x, order);                                            \
   }
 #define WEFT__MODEL_CAS(S, T, B, name, order)                                                      \
-  static inline bool weft__##name##_##S(weft__atomic_##S *a, T *expected, T desired) {             \
+  WEFT__MODEL_OP bool weft__##name##_##S(weft__atomic_##S *a, T *expected, T desired) {            \
     uint64_t bits = (B)*expected;                                                                  \
     bool done = weft__model_cas(&a->v, sizeof a->v, &bits, (B)desired, order);                     \
     *expected = (T)(B)bits;                                                                        \
     return done;                                                                                   \
   }
 #define WEFT__MODEL_RMW(S, T, B, name, op, order)                                                  \
-  static inline T weft__##name##_##S(weft__atomic_##S *a, T x) {                                   \
+  WEFT__MODEL_OP T weft__##name##_##S(weft__atomic_##S *a, T x) {                                  \
     return (T)(B)weft__model_rmw(&a->v, sizeof a->v, op, (B)x, order);                             \
   }
 #define WEFT__MODEL_ACCESS(S, T, B)                                                                \
@@ -81,18 +85,16 @@ WEFT__MODEL_FETCH(u64, uint64_t)
 #undef WEFT__MODEL_ACCESS
 #undef WEFT__MODEL_FETCH
 
-static inline void weft__fence_light(void) {
+WEFT__MODEL_OP void weft__fence_light(void) {
   weft__model_fence(WEFT__FENCE_LIGHT);
 }
-static inline void weft__fence_heavy(void) {
+WEFT__MODEL_OP void weft__fence_heavy(void) {
   weft__model_fence(WEFT__FENCE_HEAVY);
 }
-static inline void weft__fence_full(void) {
+WEFT__MODEL_OP void weft__fence_full(void) {
   weft__model_fence(WEFT__FENCE_FULL);
 }
-static inline void weft__fence_init(void) {
-}
-static inline void weft__fence_use_full(void) {
-}
+static inline void weft__fence_init(void) {}
+static inline void weft__fence_use_full(void) {}
 
 #endif

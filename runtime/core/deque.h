@@ -81,8 +81,7 @@ static inline bool weft__deque_push(struct weft__deque *d, void *x) {
   uint64_t b = weft__load_relaxed_u64(&d->bottom);
   if (weft__unlikely(b - d->top_seen >= WEFT__DEQUE_CAP)) {
     d->top_seen = weft__load_acquire_u64(&d->top); /* pairs with the takers' release */
-    if (b - d->top_seen >= WEFT__DEQUE_CAP)
-      return false;
+    if (b - d->top_seen >= WEFT__DEQUE_CAP) return false;
   }
   weft__store_relaxed_ptr(weft__deque_slot(d, b), x);
   weft__store_release_u64(&d->bottom, b + 1); /* pairs with the acquire load in steal */
@@ -104,7 +103,7 @@ static inline bool weft__deque_claim(struct weft__deque *d, uint64_t b) {
   weft__store_relaxed_u64(&d->bottom, b);
   weft__fence_light(); /* bottom before top; pairs with the heavy fence in steal */
   uint64_t t = weft__load_relaxed_u64(&d->top);
-  if (weft__likely((int64_t) (b - t) > 0)) return true;
+  if (weft__likely((int64_t)(b - t) > 0)) return true;
   return weft__deque_claim_last(d, b, t);
 }
 
@@ -131,8 +130,7 @@ static inline void *weft__deque_pop_oldest(struct weft__deque *d) {
   uint64_t t = weft__load_relaxed_u64(&d->top);
   while (t != b) {
     void *x = weft__load_relaxed_ptr(weft__deque_slot(d, t));
-    if (weft__cas_u64(&d->top, &t, t + 1))
-      return x;
+    if (weft__cas_u64(&d->top, &t, t + 1)) return x;
   }
   return NULL;
 }
@@ -145,14 +143,10 @@ static inline unsigned weft__deque_take_half(struct weft__deque *d, void **out, 
   uint64_t t = weft__load_relaxed_u64(&d->top);
   for (;;) {
     uint64_t n = (b - t + 1) / 2;
-    if (n > max)
-      n = max;
-    if (n == 0)
-      return 0;
-    for (uint64_t i = 0; i < n; i++)
-      out[i] = weft__load_relaxed_ptr(weft__deque_slot(d, t + i));
-    if (weft__cas_u64(&d->top, &t, t + n))
-      return (unsigned)n;
+    if (n > max) n = max;
+    if (n == 0) return 0;
+    for (uint64_t i = 0; i < n; i++) out[i] = weft__load_relaxed_ptr(weft__deque_slot(d, t + i));
+    if (weft__cas_u64(&d->top, &t, t + n)) return (unsigned)n;
   }
 }
 
@@ -161,12 +155,10 @@ static inline unsigned weft__deque_take_half(struct weft__deque *d, void **out, 
 static inline void *weft__deque_steal(struct weft__deque *d, bool *lost) {
   *lost = false;
   uint64_t t = weft__load_acquire_u64(&d->top);
-  if (weft__deque_span(t, weft__load_relaxed_u64(&d->bottom)) == 0)
-    return NULL;
+  if (weft__deque_span(t, weft__load_relaxed_u64(&d->bottom)) == 0) return NULL;
   weft__fence_heavy(); /* top before bottom; pairs with the light fence in pop */
   uint64_t b = weft__load_acquire_u64(&d->bottom); /* pairs with push's release */
-  if (weft__deque_span(t, b) == 0)
-    return NULL;
+  if (weft__deque_span(t, b) == 0) return NULL;
   void *x = weft__load_relaxed_ptr(weft__deque_slot(d, t));
   if (!weft__cas_u64(&d->top, &t, t + 1)) {
     *lost = true;

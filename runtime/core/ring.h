@@ -64,8 +64,7 @@ static inline bool weft__ring_push(struct weft__ring *r, void *x) {
   uint64_t t = weft__load_relaxed_u64(&r->tail);
   if (weft__unlikely(t - r->head_seen >= WEFT__RING_CAP)) {
     r->head_seen = weft__load_acquire_u64(&r->head); /* pairs with the takers' release */
-    if (t - r->head_seen >= WEFT__RING_CAP)
-      return false;
+    if (t - r->head_seen >= WEFT__RING_CAP) return false;
   }
   weft__store_relaxed_ptr(weft__ring_slot(r, t), x);
   weft__store_release_u64(&r->tail, t + 1); /* pairs with the takers' acquire */
@@ -94,14 +93,10 @@ static inline unsigned weft__ring_steal(struct weft__ring *r, void **out, unsign
     uint64_t n = (t - h + 1) / 2;
     if (n > WEFT__RING_CAP / 2) /* h is old: the owner has gone round since; the claim will fail */
       n = WEFT__RING_CAP / 2;
-    if (n > max)
-      n = max;
-    if (n == 0)
-      return 0;
-    for (uint64_t i = 0; i < n; i++)
-      out[i] = weft__load_relaxed_ptr(weft__ring_slot(r, h + i));
-    if (weft__cas_u64(&r->head, &h, h + n))
-      return (unsigned)n;
+    if (n > max) n = max;
+    if (n == 0) return 0;
+    for (uint64_t i = 0; i < n; i++) out[i] = weft__load_relaxed_ptr(weft__ring_slot(r, h + i));
+    if (weft__cas_u64(&r->head, &h, h + n)) return (unsigned)n;
   }
 }
 

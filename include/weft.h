@@ -1,0 +1,35 @@
+/* weft: a multi-threaded, work-stealing async runtime.
+ *
+ * The one header to include. Each topic has a header of its own that reads as its documentation:
+ *
+ *   weft/run.h       start the runtime, its options, its statistics
+ *   weft/task.h      spawn, await, cancel, sleep, yield, names, the list of live tasks
+ *   weft/group.h     groups of tasks that end together, and gather
+ *   weft/timeout.h   deadlines around any code: timeout scopes and wait_for
+ *   weft/offload.h   calls that block (threads) and jobs that must be isolated (processes)
+ *   weft/errors.h    the error codes and their texts
+ *   weft/time.h      nanoseconds
+ *   weft/version.h   the version
+ *
+ * How the contract lines are read: every function says in brackets
+ *   [task]            callable from a task only; elsewhere it answers WEFT_ENOTASK
+ *   [any thread]      callable from a task, and from any thread of the process
+ *   [suspends]        may let other tasks run before it returns; after it the task may be on
+ *                     another thread: do not keep errno or the address of a thread-local across it
+ *   [never suspends]  returns without letting another task run
+ *   [cancel point]    returns WEFT_ECANCELED when the task has been cancelled
+ * In a child made by fork() every function answers WEFT_ECHILD.
+ */
+#ifndef WEFT_H
+#define WEFT_H
+
+#include <weft/errors.h>
+#include <weft/group.h>
+#include <weft/offload.h>
+#include <weft/run.h>
+#include <weft/task.h>
+#include <weft/time.h>
+#include <weft/timeout.h>
+#include <weft/version.h>
+
+#endif

@@ -1,0 +1,118 @@
+/* Awaiting a task: at once on the awaiter's stack when nobody has begun it, else by parking. */
+#include <weft/task.h>
+
+#include "base/check.h"
+#include "core/await.h"
+#include "core/cancel.h"
+#include "core/park.h"
+#include "core/worker.h"
+
+/* Stack that must be left for a task to run on its awaiter's. */
+enum { INLINE_ROOM = 16 * 1024 };
+
+/* A task runs inline only where nothing can tell the difference: not under a shield or a timeout
+ * scope (the child has neither), not when it has to run elsewhere or on a stack of its own, not in
+ * exact mode, which promises an order, and not on a reserve, which begins nothing. */
+static bool may_inline(struct weft__worker *w, struct weft__task *cur, struct weft__task *t) {
+  char *here = __builtin_frame_address(0);
+  return !t->apart && cur->limit == WEFT__NEVER && cur->shield == 0 && !w->rt->exact &&
+         !w->reserve && here - (char *)cur->stack->lo > INLINE_ROOM;
+}
+
+/* Runs the claimed task t on cur's stack and returns its code. A cancel of cur goes to t: cur
+ * publishes t and then looks for one; the canceller marks cur and then looks for t (cancel.c). */
+static int run_inline(struct weft__worker *w, struct weft__task *cur, struct weft__task *t) {
+  t->ctx = cur->ctx;
+  t->stack = cur->stack;
+  weft__store_release_ptr(&cur->inline_child, t);
+  weft__fence_light();
+  if (weft__unlikely(weft__load_relaxed_u64(&cur->word) & WEFT__CANCEL))
+    weft__claim_cancel(&t->word, weft__word_key(weft__load_relaxed_u64(&t->word)));
+  w->current = t;
+  weft__count(&w->counters.inline_run);
+  int code = t->fn(t->arg);
+  w = weft__self();
+  if (weft__unlikely(!w)) return WEFT_ECHILD;
+  weft__task_finish(w, t, code);
+  w = weft__self();
+  w->current = cur;
+  weft__store_release_ptr(&cur->inline_child, NULL);
+  return t->code;
+}
+
+/* t has ended although cur's cancel was passed on to it. If it let itself be cancelled, so is cur;
+ * if it refused, the cancel is done with. */
+static int after_passed_cancel(struct weft__task *cur, struct weft__task *t) {
+  bool refused = t->code != WEFT_ECANCELED;
+  bool was_passed = weft__word_count(weft__load_relaxed_u64(&t->word)) != 0;
+  if (!was_passed) return t->code;
+  if (refused) {
+    cur->sticky = false;
+    weft__claim_deliver(&cur->word);
+    return t->code;
+  }
+  if (weft__claim_deliver(&cur->word)) cur->sticky = true;
+  return WEFT_ECANCELED;
+}
+
+int weft__await_taken(struct weft__task *cur, struct weft__task *t, uint32_t key) {
+  bool was_cancelled = cur->sticky || cur->limit_hit;
+  int r = weft__wait_done(cur, t, key, false);
+  if (r == 0) return t->code;
+  /* Cancelled, or no memory to wait with a deadline: either way t is this task's to end. */
+  weft__cancel_task(t, key);
+  weft__wait_done(cur, t, key, true);
+  if (r != WEFT_ECANCELED || (was_cancelled && !cur->shield)) return r;
+  if (t->code != WEFT_ECANCELED) cur->sticky = false; /* it refused: this cancel is done with */
+  return t->code;
+}
+
+/* The fast path: t is unstarted and becomes cur's to run. Returns the number of references that are
+ * now cur's (2 when the queue entry was taken too), or 0. */
+static uint32_t claim_inline(struct weft__worker *w, struct weft__task *t, uint32_t key) {
+  if (weft__likely(weft__deque_pop_if(&w->deque, t) != NULL)) {
+    if (weft__likely(weft__claim_start(&t->word, key, true))) return 2;
+    /* A stale handle to memory that is another task by now, or a tombstone: as it was before. */
+    if (!weft__deque_push(&w->deque, t)) weft__tasklist_push(&w->rt->unstarted, t);
+    return 0;
+  }
+  return weft__claim_start(&t->word, key, true) ? 1 : 0;
+}
+
+int weft_await(weft_task h) {
+  struct weft__worker *w = weft__self();
+  if (weft__unlikely(!w || !w->current)) return weft__no_task();
+  struct weft__task *cur = w->current;
+  struct weft__task *t = h.slot_;
+  if (weft__unlikely(!t)) return weft__handle_error(h);
+  uint32_t key = weft__handle_key(h);
+  uint32_t refs;
+  int code;
+  if (weft__likely(may_inline(w, cur, t) && !cur->sticky) &&
+      (refs = claim_inline(w, t, key)) != 0) {
+    code = run_inline(w, cur, t);
+    w = weft__self();
+    if (weft__unlikely(!w)) return WEFT_ECHILD;
+    if (weft__unlikely(weft__load_relaxed_u64(&cur->word) & WEFT__CANCEL))
+      code = after_passed_cancel(cur, t);
+  } else {
+    if (t == cur) return WEFT_ESELF;
+    if (!weft__claim_take(&t->word, key)) return WEFT_ESTALE;
+    refs = 1;
+    code = weft__await_taken(cur, t, key);
+    w = weft__self();
+  }
+  weft__task_unref(&w->rt->tasks, &w->cache, t, refs);
+  return code;
+}
+
+int weft_wait(weft_task h, int *ret_code) {
+  struct weft__task *cur = weft__current_task();
+  if (!cur) return weft__no_task();
+  struct weft__task *t = h.slot_;
+  if (!t) return weft__handle_error(h);
+  if (t == cur) return WEFT_ESELF;
+  int r = weft__wait_done(cur, t, weft__handle_key(h), false);
+  if (r == 0 && ret_code) *ret_code = cur->wait.code;
+  return r;
+}

@@ -1,0 +1,198 @@
+/* Idle workers: searching, sleeping, and who is woken when.
+ *
+ * A sleeper must not miss work, and a pusher must not pay for a wake-up that nobody needs.
+ *
+ *   pusher:  push; fence; if nobody searches and somebody sleeps, wake one
+ *   sleeper: parked + 1, park word = asleep; heavy fence; look at all queues again; sleep
+ *
+ * Either the pusher sees the sleeper, or the sleeper sees the push. The pusher's fence is the light
+ * one, the sleeper pays. A worker that searches stands for all pushes until it stops: it stops before
+ * its last look at the queues, and when it finds work and was the last one searching it wakes the
+ * next, so that a burst wakes the workers one after the other, never one per task.
+ *
+ * A waker moves the park word from asleep to NOTIFIED by CAS and in the same step takes over the
+ * accounts: parked - 1, searching + 1 on the sleeper's behalf. A sleeper that wakes by itself (timer,
+ * event) moves it back to AWAKE and takes itself off `parked`.
+ */
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/futex.h"
+#include "core/monitor.h"
+#include "core/reserve.h"
+#include "core/shutdown.h"
+#include "core/worker.h"
+
+enum {
+  SEARCH_ROUNDS = 3,     /* looks at every peer when spinning is not worth it */
+  SEARCH_NS = 20 * 1000, /* about what waking a halted CPU costs */
+  PAUSES_BETWEEN_LOOKS = 32,
+};
+
+/* The sleeper's word was asleep and is now the caller's to wake. */
+static void ring_sleeper(struct weft__worker *w, uint32_t how) {
+  if (how == WEFT__ON_FUTEX)
+    weft__futex_wake(&w->park, 1);
+  else
+    weft__loop_ring(w->loop);
+}
+
+/* True if this call took w out of its sleep. */
+static bool wake_if_asleep(struct weft__worker *w) {
+  uint32_t how = weft__load_relaxed_u32(&w->park);
+  while (how == WEFT__ON_FUTEX || how == WEFT__IN_LOOP) {
+    if (!weft__cas_seq_u32(&w->park, &how, WEFT__NOTIFIED)) continue;
+    if (!w->reserve) {
+      weft__sub_u32(&w->rt->parked, 1);
+      weft__add_u32(&w->rt->searching, 1);
+    }
+    ring_sleeper(w, how);
+    return true;
+  }
+  return false;
+}
+
+void weft__unpark(struct weft__worker *w) {
+  for (;;) {
+    if (wake_if_asleep(w)) return;
+    uint32_t awake = WEFT__AWAKE;
+    if (weft__cas_seq_u32(&w->park, &awake, WEFT__NOTIFIED) || awake == WEFT__NOTIFIED) return;
+  }
+}
+
+void weft__notify_hard(struct weft__runtime *rt) {
+  struct weft__worker *self = weft__self();
+  unsigned n = rt->nworkers;
+  unsigned first = self && self->rt == rt ? weft__choose(&self->rng, n) : 0;
+  for (unsigned i = 0; i < n; i++)
+    if (wake_if_asleep(&rt->workers[(first + i) % n])) return;
+}
+
+void weft__notify(struct weft__runtime *rt) {
+  if (weft__load_relaxed_u32(&rt->parked) == 0 || weft__load_relaxed_u32(&rt->searching) != 0)
+    return;
+  weft__notify_hard(rt);
+}
+
+void weft__loop_poke(struct weft__loop *l) {
+  weft__fence_light(); /* the post before the look at the driver; pairs with park's heavy fence */
+  struct weft__worker *driver = weft__load_acquire_ptr(&l->driver);
+  if (driver && driver != weft__self()) weft__unpark(driver);
+}
+
+/* Anything that a worker which is about to sleep could do. */
+static bool work_somewhere(struct weft__worker *w) {
+  struct weft__runtime *rt = w->rt;
+  if (weft__life(rt) == WEFT__ENDED || weft__tasklist_count(&w->inbox)) return true;
+  if (weft__load_relaxed_u32(&w->loop->posted)) return true;
+  if (weft__load_relaxed_u32(&rt->main_done) && w->index == 0) return true;
+  if (weft__tasklist_count(&rt->ready) || weft__tasklist_count(&rt->unstarted)) return true;
+  if (weft__ring_len(&w->ring) || weft__deque_len(&w->deque) || weft__tasklist_count(&w->hogs))
+    return true;
+  for (unsigned i = 0; i < rt->nworkers + rt->nreserves; i++)
+    if (&rt->workers[i] != w && weft__worker_surplus(&rt->workers[i])) return true;
+  return false;
+}
+
+static bool start_searching(struct weft__worker *w) {
+  struct weft__runtime *rt = w->rt;
+  if (w->searching) return true;
+  /* At most half of the workers: more would only fetch each other's lines. */
+  if (weft__load_relaxed_u32(&rt->searching) * 2 >= rt->nworkers) return false;
+  weft__add_u32(&rt->searching, 1);
+  w->searching = true;
+  return true;
+}
+
+/* Stops without work. */
+static void give_up_searching(struct weft__worker *w) {
+  if (!w->searching) return;
+  w->searching = false;
+  weft__sub_u32(&w->rt->searching, 1);
+}
+
+void weft__stop_searching(struct weft__worker *w) {
+  if (weft__likely(!w->searching)) return;
+  w->searching = false;
+  /* The last one that searches and finds something wakes its successor. */
+  if (weft__sub_u32(&w->rt->searching, 1) == 1) weft__notify(w->rt);
+}
+
+static struct weft__task *search(struct weft__worker *w) {
+  uint64_t until = w->rt->spin ? weft__now_fast() + SEARCH_NS : 0;
+  for (int round = 0;; round++) {
+    struct weft__task *t = weft__steal_task(w);
+    if (!t) t = weft__next_task(w);
+    if (t) return t;
+    if (weft__load_relaxed_u32(&w->park) == WEFT__NOTIFIED) return NULL;
+    if (round >= SEARCH_ROUNDS && (until == 0 || weft__now_fast() >= until)) return NULL;
+    for (int i = 0; i < PAUSES_BETWEEN_LOOKS; i++) weft__cpu_relax();
+  }
+}
+
+/* Sleeps in the loop when events can come from there, else on the park word, which is cheaper and
+ * ends exactly at the deadline. w->park is already one of the two. */
+void weft__sleep_until(struct weft__worker *w, uint32_t how, uint64_t deadline) {
+  if (how == WEFT__IN_LOOP) {
+    weft__loop_sleep(w->loop, deadline);
+    return;
+  }
+  while (weft__load_relaxed_u32(&w->park) == WEFT__ON_FUTEX) {
+    weft__futex_wait(&w->park, WEFT__ON_FUTEX, deadline);
+    if (deadline != WEFT__NEVER && weft__now() >= deadline) return;
+  }
+}
+
+/* Goes to sleep unless somebody notified the worker since it last looked. */
+static bool park_begin(struct weft__worker *w, uint32_t how) {
+  uint32_t awake = WEFT__AWAKE;
+  weft__add_u32(&w->rt->parked, 1);
+  if (weft__cas_seq_u32(&w->park, &awake, how)) return true;
+  weft__sub_u32(&w->rt->parked, 1);
+  weft__store_relaxed_u32(&w->park, WEFT__AWAKE);
+  return false;
+}
+
+/* Awake again, by itself or by a waker, who has then done the accounts. */
+static void park_end(struct weft__worker *w, uint32_t how) {
+  if (weft__cas_seq_u32(&w->park, &how, WEFT__AWAKE)) {
+    weft__sub_u32(&w->rt->parked, 1);
+  } else {
+    weft__store_relaxed_u32(&w->park, WEFT__AWAKE);
+    w->searching = true;
+  }
+}
+
+static void park(struct weft__worker *w) {
+  bool entered = weft__loop_enter(w->loop, w);
+  uint32_t how = entered && weft__loop_alive(w->loop) ? WEFT__IN_LOOP : WEFT__ON_FUTEX;
+  uint64_t deadline = weft__shutdown_deadline(w);
+  if (entered) {
+    deadline = weft__timers_sleep(w->timers, w, deadline);
+  } else {
+    weft__reserve_recall(w); /* the reserve has the loop and the timers, and will ring */
+  }
+  if (park_begin(w, how)) {
+    weft__fence_heavy(); /* pairs with the pushers' fence */
+    if (!work_somewhere(w)) {
+      weft__count(&w->counters.parks);
+      weft__sleep_until(w, how, deadline);
+    }
+    park_end(w, how);
+  }
+  if (entered) {
+    weft__timers_awake(w->timers);
+    weft__loop_leave(w->loop);
+  }
+}
+
+struct weft__task *weft__worker_idle(struct weft__worker *w) {
+  if (!w->rt->exact && start_searching(w)) {
+    struct weft__task *t = search(w);
+    if (t) return t;
+    give_up_searching(w);
+  }
+  park(w);
+  weft__monitor_wake(w->rt);
+  weft__worker_poll(w);
+  return NULL;
+}

@@ -1,0 +1,115 @@
+/* What can be asked about tasks: the current one, names, descriptions, the list of all. */
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <weft/task.h>
+
+#include "core/park.h"
+#include "core/ready.h"
+#include "core/spawn.h"
+#include "core/worker.h"
+
+weft_task weft_current(void) {
+  struct weft__task *t = weft__current_task();
+  if (!t) return weft__handle_failed(weft__no_task());
+  return weft__handle(t, weft__load_relaxed_u64(&t->word));
+}
+
+/* The word of the task that h names, or 0 when it names none. */
+static uint64_t word_of(weft_task h) {
+  struct weft__task *t = h.slot_;
+  uint64_t word = weft__load_acquire_u64(&t->word);
+  if (weft__word_key(word) != weft__handle_key(h) || weft__word_phase(word) == WEFT__FREE) return 0;
+  return word;
+}
+
+const char *weft_task_name(weft_task h) {
+  if (!h.slot_ || weft__in_child()) return NULL;
+  const char *name = ((struct weft__task *)h.slot_)->name;
+  return word_of(h) ? name : NULL; /* read before the check: it may change hands after */
+}
+
+int weft_task_done(weft_task h) {
+  if (weft__in_child()) return WEFT_ECHILD;
+  if (!h.slot_) return weft__handle_error(h);
+  uint64_t word = word_of(h);
+  return word ? weft__word_phase(word) == WEFT__DONE : WEFT_ESTALE;
+}
+
+int weft_detach(weft_task h) {
+  if (weft__in_child()) return WEFT_ECHILD;
+  if (!h.slot_) return weft__handle_error(h);
+  struct weft__task *t = h.slot_;
+  if (!weft__claim_take(&t->word, weft__handle_key(h))) return WEFT_ESTALE;
+  weft__let_go(t);
+  return 0;
+}
+
+static const char *state_name(uint64_t word, struct weft__task *t) {
+  switch (weft__word_phase(word)) {
+  case WEFT__UNSTARTED:
+    return "not begun";
+  case WEFT__ARMED:
+  case WEFT__PARKED:
+    return t->timer_heap ? "waiting with a deadline" : "waiting";
+  case WEFT__DONE:
+    return "ended";
+  default:
+    return weft__load_relaxed_ptr(&t->inline_child) ? "awaiting a task it runs itself" : "running";
+  }
+}
+
+/* "function+0x12" where the symbol is known, else the address. */
+static void symbol(const void *address, char *buf, size_t size) {
+  Dl_info info;
+  if (address && dladdr(address, &info) && info.dli_sname) {
+    size_t offset = (size_t)((const char *)address - (const char *)info.dli_saddr);
+    snprintf(buf, size, offset ? "%s+0x%zx" : "%s", info.dli_sname, offset);
+  } else {
+    snprintf(buf, size, "%p", (void *)(uintptr_t)address);
+  }
+}
+
+static const void *code_address(weft_fn fn) {
+  return (const void *)(uintptr_t)fn;
+}
+
+void weft__task_label(struct weft__task *t, char *buf, size_t size) {
+  if (t->name)
+    snprintf(buf, size, "'%s'", t->name);
+  else
+    symbol(code_address(t->fn), buf, size);
+}
+
+int weft_task_describe(weft_task h, char *buf, size_t size) {
+  if (weft__in_child()) return WEFT_ECHILD;
+  if (!h.slot_) return weft__handle_error(h);
+  struct weft__task *t = h.slot_;
+  uint64_t word = word_of(h);
+  if (!word) return WEFT_ESTALE;
+  char fn[96], site[96], name[96];
+  symbol(code_address(t->fn), fn, sizeof fn);
+  symbol(t->site, site, sizeof site);
+  snprintf(name, sizeof name, "%s", t->name ? t->name : "-");
+  const char *state = state_name(word, t);
+  const char *cancelled = weft__word_count(word) ? ", cancel requested" : "";
+  if (!word_of(h)) return WEFT_ESTALE;
+  return snprintf(buf, size, "task %u '%s' %s%s, runs %s, spawned at %s",
+                  (unsigned)weft__word_key(word), name, state, cancelled, fn, site);
+}
+
+int weft_tasks(weft_task *tasks, size_t max) {
+  struct weft__worker *w = weft__self();
+  if (!w || !w->current) return weft__no_task();
+  size_t n = 0;
+  for (struct weft__task_slab *s = weft__load_acquire_ptr(&w->rt->tasks.slabs); s; s = s->next)
+    for (int i = 0; i < WEFT__TASKS_PER_SLAB; i++) {
+      uint64_t word = weft__load_acquire_u64(&s->tasks[i].word);
+      unsigned phase = weft__word_phase(word);
+      if (phase == WEFT__FREE || phase == WEFT__DONE) continue;
+      if (n < max) tasks[n] = weft__handle(&s->tasks[i], word);
+      n++;
+    }
+  return (int)n;
+}

@@ -1,0 +1,154 @@
+#include "core/monitor.h"
+
+#include <weft/errors.h>
+
+#include "base/clock.h"
+#include "base/futex.h"
+#include "base/memory.h"
+#include "core/reserve.h"
+#include "core/thread.h"
+#include "core/worker.h"
+
+#define PERIOD_NS UINT64_C(1000000)
+/* A lease outlasts the hog that caused it: the next hog is often there at once. */
+#define LEASE_NS (100 * PERIOD_NS)
+enum { IDLE_PERIODS = 20 }; /* without any worker awake, before the monitor sleeps */
+
+enum { MONITOR_AWAKE = 0, MONITOR_ASLEEP = 1, MONITOR_STOP = 2 };
+
+struct weft__monitor {
+  struct weft__runtime *rt;
+  pthread_t thread;
+  weft__atomic_u32 state; /* futex word. seq_cst against rt->parked: a worker that wakes up lowers
+                             parked and looks here; the monitor stores ASLEEP and looks at parked */
+  weft__atomic_u32 pool;  /* the blocking pool wants ticks; seq_cst against state likewise */
+  uint32_t *seen;         /* last slice of each worker; the monitor's own */
+};
+
+/* The worker's queues hold something that another worker could run. */
+static bool work_behind(struct weft__worker *w) {
+  return weft__ring_len(&w->ring) || weft__deque_len(&w->deque) || weft__tasklist_count(&w->hogs);
+}
+
+static bool reserve_has_work(struct weft__worker *w, uint64_t now) {
+  return weft__ring_len(&w->ring) || weft__tasklist_count(&w->rt->ready) ||
+         weft__timers_next(&w->own_timers) <= now + PERIOD_NS || weft__loop_has_event(&w->own_loop);
+}
+
+static void on_hog(struct weft__runtime *rt, struct weft__worker *w, uint32_t slice, uint64_t now) {
+  weft__store_relaxed_u32(&w->hogged, 1);
+  /* The mark is for this slice's task; a worker that has gone on meanwhile is not hogged. */
+  if (weft__load_acquire_u32(&w->slice) != slice) {
+    weft__store_relaxed_u32(&w->hogged, 0);
+    return;
+  }
+  bool waits = work_behind(w);
+  if (waits && weft__load_relaxed_u32(&rt->parked)) weft__notify_hard(rt);
+  if (rt->nreserves && reserve_has_work(w, now)) {
+    weft__counter_add(&w->hog_count, 1);
+    weft__reserve_want(w, now + LEASE_NS);
+  }
+}
+
+static void look_at(struct weft__monitor *m, unsigned i, uint64_t now) {
+  struct weft__worker *w = &m->rt->workers[i];
+  uint32_t slice = weft__load_acquire_u32(&w->slice);
+  bool same = slice == m->seen[i];
+  m->seen[i] = slice;
+  if ((slice & 1) && same) {
+    if (!m->rt->exact) on_hog(m->rt, w, slice, now);
+  } else if (weft__load_relaxed_u32(&w->park) == WEFT__AWAKE) {
+    weft__store_relaxed_u32(&w->poll_due, 1);
+  }
+}
+
+static bool all_parked(struct weft__runtime *rt) {
+  return weft__load_seq_u32(&rt->parked) == rt->nworkers;
+}
+
+/* True when a worker is awake, or the pool wants ticks. */
+static bool tick(struct weft__monitor *m) {
+  struct weft__runtime *rt = m->rt;
+  uint64_t now = weft__now();
+  /* The note is cleared before the tick: a wish that comes during it is kept. */
+  bool pool = weft__load_relaxed_u32(&m->pool) && weft__xchg_u32(&m->pool, 0) &&
+              weft__blocking_tick(&rt->blocking, now);
+  if (pool) weft__store_relaxed_u32(&m->pool, 1);
+  if (all_parked(rt)) return pool;
+  for (unsigned i = 0; i < rt->nworkers; i++) look_at(m, i, now);
+  return true;
+}
+
+static void sleep_until_woken(struct weft__monitor *m) {
+  uint32_t state = MONITOR_AWAKE;
+  if (!weft__cas_seq_u32(&m->state, &state, MONITOR_ASLEEP)) return;
+  weft__fence_full();
+  if (all_parked(m->rt) && !weft__load_seq_u32(&m->pool))
+    while (weft__load_acquire_u32(&m->state) == MONITOR_ASLEEP)
+      weft__futex_wait(&m->state, MONITOR_ASLEEP, WEFT__FUTEX_FOREVER);
+  state = MONITOR_ASLEEP;
+  weft__cas_seq_u32(&m->state, &state, MONITOR_AWAKE);
+}
+
+static void *monitor_main(void *arg) {
+  struct weft__monitor *m = arg;
+  int idle = 0;
+  while (weft__load_acquire_u32(&m->state) != MONITOR_STOP) {
+    weft__futex_wait(&m->state, MONITOR_AWAKE, weft__now() + PERIOD_NS);
+    idle = tick(m) ? 0 : idle + 1;
+    if (idle > IDLE_PERIODS) {
+      sleep_until_woken(m);
+      idle = 0;
+    }
+  }
+  return NULL;
+}
+
+int weft__monitor_start(struct weft__runtime *rt) {
+  struct weft__monitor *m = weft__zalloc(sizeof *m);
+  uint32_t *seen = weft__calloc(rt->nworkers, sizeof *seen);
+  if (!m || !seen) {
+    weft__free(m);
+    weft__free(seen);
+    return WEFT_ENOMEM;
+  }
+  m->rt = rt;
+  m->seen = seen;
+  rt->monitor = m;
+  int r = weft__thread_start(&m->thread, monitor_main, m, "weft-monitor");
+  if (r == 0) return 0;
+  rt->monitor = NULL;
+  weft__free(seen);
+  weft__free(m);
+  return r;
+}
+
+void weft__monitor_stop(struct weft__runtime *rt) {
+  struct weft__monitor *m = rt->monitor;
+  weft__xchg_u32(&m->state, MONITOR_STOP);
+  weft__futex_wake(&m->state, 1);
+  pthread_join(m->thread, NULL);
+}
+
+void weft__monitor_free(struct weft__runtime *rt) {
+  struct weft__monitor *m = rt->monitor;
+  weft__free(m->seen);
+  weft__free(m);
+  rt->monitor = NULL;
+}
+
+void weft__monitor_wake(struct weft__runtime *rt) {
+  struct weft__monitor *m = rt->monitor;
+  if (!m) return;
+  weft__fence_full(); /* the caller's `parked`, or its job, before this look */
+  uint32_t state = weft__load_relaxed_u32(&m->state);
+  if (state != MONITOR_ASLEEP) return;
+  if (weft__cas_seq_u32(&m->state, &state, MONITOR_AWAKE)) weft__futex_wake(&m->state, 1);
+}
+
+void weft__monitor_want_ticks(struct weft__runtime *rt) {
+  struct weft__monitor *m = rt->monitor;
+  if (!m) return;
+  weft__store_seq_u32(&m->pool, 1);
+  weft__monitor_wake(rt);
+}

@@ -1,0 +1,88 @@
+#include "core/ready.h"
+
+#include "core/worker.h"
+
+/* A burst that leaves a full deque moves in batches of this size. */
+enum { OVERFLOW_BATCH = 256 };
+
+void weft__ready_local(struct weft__worker *w, struct weft__task *t) {
+  struct weft__runtime *rt = w->rt;
+  if (weft__unlikely(t->hog) && !rt->exact) {
+    weft__tasklist_push(&w->hogs, t);
+    return;
+  }
+  /* Exact mode keeps one order: behind an overflow everything queues up there. */
+  bool ring_first = !rt->exact || weft__tasklist_count(&rt->ready) == 0;
+  if (!ring_first || weft__unlikely(!weft__ring_push(&w->ring, t)))
+    weft__tasklist_push(&rt->ready, t);
+}
+
+/* After a push: the fence orders it before the look at `parked` (pairs with the heavy fence of a
+ * worker that goes to sleep). */
+static void notify_if_surplus(struct weft__worker *w) {
+  weft__fence_light();
+  if (weft__load_relaxed_u32(&w->rt->parked) != 0 && weft__worker_surplus(w)) weft__notify(w->rt);
+}
+
+/* Test mode: the task goes to some other worker than the one at hand. */
+static void send_away(struct weft__worker *w, struct weft__runtime *rt, struct weft__task *t) {
+  static weft__atomic_u32 foreign_turn; /* any spread will do for threads without a generator */
+  uint32_t n = rt->nworkers;
+  uint32_t at = w ? (w->index + 1 + weft__choose(&w->rng, n - 1)) % n
+                  : weft__add_relaxed_u32(&foreign_turn, 1) % n;
+  struct weft__worker *target = &rt->workers[at];
+  weft__tasklist_push(&target->inbox, t);
+  weft__unpark(target);
+}
+
+void weft__make_ready(struct weft__task *t) {
+  struct weft__runtime *rt = t->rt;
+  struct weft__worker *w = weft__self();
+  if (w && w->rt != rt) w = NULL;
+  if (weft__unlikely(t->pinned)) {
+    struct weft__worker *home = t->home;
+    weft__tasklist_push(&home->inbox, t);
+    if (home != w) weft__unpark(home);
+  } else if (weft__unlikely(rt->migrate)) {
+    send_away(w, rt, t);
+  } else if (weft__likely(w != NULL)) {
+    weft__ready_local(w, t);
+    notify_if_surplus(w);
+  } else {
+    weft__tasklist_push(&rt->ready, t);
+    weft__fence_full(); /* the push before the look at `parked`; pairs as in notify_if_surplus */
+    weft__notify(rt);
+  }
+}
+
+void weft__make_ready_chain(struct weft__task *chain) {
+  while (chain) {
+    struct weft__task *next = chain->link[WEFT__LINK_READY];
+    weft__make_ready(chain);
+    chain = next;
+  }
+}
+
+/* Moves the older half of a full deque to where every worker finds it. */
+static __attribute__((noinline)) void overflow(struct weft__worker *w) {
+  void *moved[OVERFLOW_BATCH];
+  unsigned n = weft__deque_take_half(&w->deque, moved, OVERFLOW_BATCH);
+  if (n == 0) return;
+  for (unsigned i = 0; i + 1 < n; i++)
+    ((struct weft__task *)moved[i])->link[WEFT__LINK_START] = moved[i + 1];
+  weft__tasklist_append(&w->rt->unstarted, moved[0], moved[n - 1], n);
+}
+
+void weft__push_unstarted(struct weft__worker *w, struct weft__task *t) {
+  if (weft__unlikely(t->pinned)) {
+    weft__tasklist_push(&t->home->inbox, t);
+    if (t->home != w) weft__unpark(t->home);
+    return;
+  }
+  if (weft__unlikely(w->rt->exact)) {
+    weft__ready_local(w, t);
+    return;
+  }
+  while (weft__unlikely(!weft__deque_push(&w->deque, t))) overflow(w);
+  notify_if_surplus(w);
+}

@@ -1,0 +1,25 @@
+/* Making tasks ready: from whoever won a wait to a queue that some worker will look into. */
+#ifndef WEFT_CORE_READY_H
+#define WEFT_CORE_READY_H
+
+#include "core/self.h"
+
+struct weft__runtime;
+struct weft__task;
+struct weft__worker;
+
+/* The caller won t's wait while t was parked (or t is new and claimed), so t is the caller's: puts
+ * it where it will run, and wakes a worker if one is needed. From any thread; t's runtime is given
+ * by the task. Never suspends. */
+void weft__make_ready(struct weft__task *t);
+
+/* The same for a chain through link[WEFT__LINK_READY]; NULL is empty. */
+void weft__make_ready_chain(struct weft__task *chain);
+
+/* As weft__make_ready on worker w, which is the calling thread's. Does not wake anybody. */
+void weft__ready_local(struct weft__worker *w, struct weft__task *t);
+
+/* Puts an unstarted task into w's own queue; wakes a helper when w has more than it can do next. */
+void weft__push_unstarted(struct weft__worker *w, struct weft__task *t);
+
+#endif

@@ -1,0 +1,281 @@
+/* weft_run: from a plain thread to a runtime and back. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weft/run.h>
+
+#include "base/check.h"
+#include "base/choice.h"
+#include "base/clock.h"
+#include "base/cpus.h"
+#include "base/memory.h"
+#include "core/monitor.h"
+#include "core/reserve.h"
+#include "core/spawn.h"
+#include "core/table.h"
+#include "core/thread.h"
+#include "core/worker.h"
+
+enum { BLOCKING_THREADS = 512 };
+
+/* ---- options ---- */
+
+/* A whole number from 1 to WEFT_WORKERS_MAX, or WEFT_EINVAL. */
+static int parse_workers(const char *text) {
+  char *end;
+  long n = strtol(text, &end, 10);
+  return end != text && *end == '\0' && n >= 1 && n <= WEFT_WORKERS_MAX ? (int)n : WEFT_EINVAL;
+}
+
+static int choose_workers(const weft_run_opts *o) {
+  if (o->workers < 0 || o->workers > WEFT_WORKERS_MAX) return WEFT_EINVAL;
+  if (o->exact) return o->workers <= 1 ? 1 : WEFT_EINVAL;
+  if (o->workers > 0) return o->workers;
+  const char *env = getenv("WEFT_WORKERS");
+  if (env && *env) return parse_workers(env);
+  unsigned cpus = weft__cpus_usable();
+  return cpus < WEFT_WORKERS_MAX ? (int)cpus : WEFT_WORKERS_MAX;
+}
+
+static bool env_set(const char *name) {
+  const char *v = getenv(name);
+  return v && *v && strcmp(v, "0") != 0;
+}
+
+static int apply_options(struct weft__runtime *rt, const weft_run_opts *o, uint64_t *ret_seed) {
+  int n = choose_workers(o);
+  if (n < 0) return n;
+  if (o->shutdown_timeout < 0) return WEFT_EINVAL;
+  if (o->stack_size && (o->stack_size < WEFT_STACK_MIN || o->stack_size > WEFT__STACK_MAX))
+    return WEFT_EINVAL;
+  *ret_seed = o->seed;
+  int r = o->seed ? 0 : weft__choice_seed(ret_seed);
+  if (r < 0) return r;
+  rt->nworkers = (unsigned)n;
+  rt->exact = o->exact;
+  rt->nreserves = o->exact || o->no_reserve ? 0 : (unsigned)n;
+  rt->migrate = env_set("WEFT_MIGRATE") && n > 1;
+  rt->spin = !o->exact && !o->no_spin && n > 1 && (unsigned)n <= weft__cpus_usable();
+  rt->shutdown_timeout = o->shutdown_timeout ? (uint64_t)o->shutdown_timeout : WEFT__NEVER;
+  rt->log = o->log;
+  rt->log_arg = o->log_arg;
+  return 0;
+}
+
+void weft__log(struct weft__runtime *rt, const char *format, ...) {
+  char line[512];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(line, sizeof line, format, args);
+  va_end(args);
+  if (rt->log)
+    rt->log(line, rt->log_arg);
+  else
+    fprintf(stderr, "weft: %s\n", line);
+}
+
+/* ---- beginning and end ---- */
+
+static void *worker_main(void *arg) {
+  struct weft__worker *w = arg;
+  weft__self_set(w);
+  weft__context_init_thread(&w->sched);
+  weft__worker_thread_begin(w);
+  weft__worker_loop(w);
+  weft__worker_thread_end(w);
+  weft__context_fini(&w->sched);
+  weft__self_set(NULL);
+  return NULL;
+}
+
+static void free_workers(struct weft__runtime *rt, unsigned made) {
+  for (unsigned i = 0; i < made; i++) weft__worker_fini(&rt->workers[i]);
+  weft__free(rt->workers);
+}
+
+static void pool_wants_ticks(struct weft__blocking *p) {
+  weft__monitor_want_ticks(weft__container_of(p, struct weft__runtime, blocking));
+}
+
+static int make_workers(struct weft__runtime *rt, uint64_t seed) {
+  unsigned n = rt->nworkers + rt->nreserves;
+  rt->workers = weft__alloc_aligned(64, n * sizeof *rt->workers);
+  if (!rt->workers) return WEFT_ENOMEM;
+  memset(rt->workers, 0, n * sizeof *rt->workers);
+  for (unsigned i = 0; i < n; i++) {
+    bool reserve = i >= rt->nworkers;
+    struct weft__worker *w = &rt->workers[i];
+    int r = weft__worker_init(w, rt, reserve ? i - rt->nworkers : i, reserve);
+    if (r < 0) {
+      free_workers(rt, i);
+      return r;
+    }
+    weft__rng_init(&w->rng, seed, i);
+  }
+  return 0;
+}
+
+static void join_threads(struct weft__runtime *rt, unsigned started) {
+  for (unsigned i = 1; i < started; i++) pthread_join(rt->workers[i].thread, NULL);
+}
+
+/* Starts the other workers and the monitor. On failure those that run are sent home. */
+static int start_threads(struct weft__runtime *rt) {
+  unsigned i = 1;
+  int r = 0;
+  for (; i < rt->nworkers && r == 0; i++)
+    r = weft__thread_start(&rt->workers[i].thread, worker_main, &rt->workers[i], "weft-worker");
+  if (r == 0)
+    r = weft__monitor_start(rt);
+  else
+    i--;
+  if (r == 0) return 0;
+  weft__store_release_u32(&rt->life, WEFT__ENDED);
+  for (unsigned k = 1; k < i; k++) weft__unpark(&rt->workers[k]);
+  join_threads(rt, i);
+  return r;
+}
+
+/* The main task's end is what run waits for. */
+struct main_owner {
+  struct weft__owner owner;
+  struct weft__runtime *rt;
+};
+
+static void main_done(struct weft__owner *owner, struct weft__task *t) {
+  struct main_owner *m = weft__container_of(owner, struct main_owner, owner);
+  struct weft__runtime *rt = m->rt;
+  rt->main_code = t->code;
+  weft__store_release_u32(&rt->main_done, 1);
+  if (weft__self() != &rt->workers[0]) weft__unpark(&rt->workers[0]);
+}
+
+/* A failure that nobody awaited and nobody detached is told at the end. */
+static void report_unread(struct weft__runtime *rt) {
+  for (struct weft__task_slab *s = weft__load_acquire_ptr(&rt->tasks.slabs); s; s = s->next)
+    for (int i = 0; i < WEFT__TASKS_PER_SLAB; i++) {
+      struct weft__task *t = &s->tasks[i];
+      uint64_t word = weft__load_acquire_u64(&t->word);
+      if (weft__word_phase(word) != WEFT__DONE) continue;
+      if (!(word & WEFT__TAKEN) && t->code < 0 && t->code != WEFT_ECANCELED) {
+        char label[128];
+        weft__task_label(t, label, sizeof label);
+        weft__log(rt, "task %s failed and was never awaited: %s (%s)", label,
+                  weft_err_name(t->code), weft_strerror(t->code));
+      }
+      weft__free(t->copy);
+    }
+}
+
+/* The calling thread is worker 0 until the runtime has ended. */
+static int run_main(struct weft__runtime *rt, weft_fn fn, void *arg, const void *site) {
+  struct weft__worker *w = &rt->workers[0];
+  struct main_owner m = {.owner = {main_done}, .rt = rt};
+  sigset_t pipe, old;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe, &old);
+  weft__self_set(w);
+  weft__context_init_thread(&w->sched);
+  weft__worker_thread_begin(w);
+  weft_task h;
+  int r = weft__spawn(w, fn, arg, &(weft_spawn_opts){.name = "main"}, &m.owner, site, &h);
+  if (r == 0) {
+    weft__claim_take(&((struct weft__task *)h.slot_)->word, weft__handle_key(h));
+    weft__worker_loop(w);
+    r = rt->main_code;
+  } else {
+    weft__store_release_u32(&rt->life, WEFT__ENDED);
+    for (unsigned i = 1; i < rt->nworkers; i++) weft__unpark(&rt->workers[i]);
+  }
+  weft__worker_thread_end(w);
+  weft__context_fini(&w->sched);
+  weft__self_set(NULL);
+  pthread_sigmask(SIG_SETMASK, &old, NULL);
+  return r;
+}
+
+static void free_runtime(struct weft__runtime *rt) {
+  report_unread(rt);
+  free_workers(rt, rt->nworkers + rt->nreserves);
+  weft__stack_pool_fini(&rt->stacks);
+  weft__task_pool_fini(&rt->tasks);
+  weft__free(rt);
+}
+
+/* Everything that can fail for want of memory or threads, before fn runs. */
+static int make_runtime(struct weft__runtime **ret, const weft_run_opts *o) {
+  struct weft__runtime *rt = weft__alloc_aligned(64, sizeof *rt);
+  if (!rt) return WEFT_ENOMEM;
+  memset(rt, 0, sizeof *rt);
+  uint64_t seed;
+  int r = apply_options(rt, o, &seed);
+  if (r == 0) r = weft__stack_pool_init(&rt->stacks, o->stack_size);
+  if (r < 0) {
+    weft__free(rt);
+    return r;
+  }
+  weft__task_pool_init(&rt->tasks, rt);
+  weft__tasklist_init(&rt->ready, WEFT__LINK_READY);
+  weft__tasklist_init(&rt->unstarted, WEFT__LINK_START);
+  r = make_workers(rt, seed);
+  if (r == 0) {
+    r = weft__blocking_init(&rt->blocking, weft__cpus_usable(),
+                            o->blocking_threads ? o->blocking_threads : BLOCKING_THREADS);
+    rt->blocking.want_ticks = pool_wants_ticks;
+    if (r < 0) free_workers(rt, rt->nworkers + rt->nreserves);
+  }
+  if (r < 0) {
+    weft__stack_pool_fini(&rt->stacks);
+    weft__free(rt);
+    return r;
+  }
+  *ret = rt;
+  return 0;
+}
+
+/* Ends pool and threads; true when all are gone and the memory may go too. */
+static bool end_threads(struct weft__runtime *rt) {
+  uint64_t deadline = rt->timed_out ? weft__now() : rt->stop_at ? rt->stop_at : WEFT__NEVER;
+  weft__monitor_stop(rt); /* first: it wakes reserves and ticks the pool */
+  bool clean = weft__blocking_close(&rt->blocking, deadline) == 0;
+  if (rt->timed_out) return false;
+  weft__reserves_stop(rt);
+  join_threads(rt, rt->nworkers);
+  weft__monitor_free(rt);
+  return clean;
+}
+
+static int init_process(void) {
+  weft__memory_init();
+  weft__clock_init();
+  weft__fence_init();
+  return weft__self_init();
+}
+
+int weft_run(weft_fn fn, void *arg, const weft_run_opts *opts) {
+  static const weft_run_opts defaults;
+  if (weft__in_child()) return WEFT_ECHILD;
+  if (weft__self()) return WEFT_ENESTED;
+  if (!fn) return WEFT_EINVAL;
+  struct weft__runtime *rt = NULL;
+  int r = init_process();
+  if (r == 0) r = make_runtime(&rt, opts ? opts : &defaults);
+  if (r < 0) return r;
+  r = start_threads(rt);
+  if (r < 0) {
+    weft__blocking_close(&rt->blocking, WEFT__NEVER);
+    free_runtime(rt);
+    return r;
+  }
+  weft__table_add(rt);
+  int code = run_main(rt, fn, arg, __builtin_return_address(0));
+  weft__runtime_refuse(rt);
+  bool clean = end_threads(rt);
+  weft__table_remove(rt);
+  if (!clean) return WEFT_ETIMEDOUT;
+  free_runtime(rt);
+  return code;
+}

@@ -1,0 +1,83 @@
+/* The runtime: what all workers share, and its beginning and end. */
+#ifndef WEFT_CORE_RUNTIME_H
+#define WEFT_CORE_RUNTIME_H
+
+#include <pthread.h>
+#include <stdarg.h>
+
+#include <weft/run.h>
+
+#include "core/blocking.h"
+#include "core/task.h"
+#include "core/tasklist.h"
+
+struct weft__worker;
+struct weft__monitor;
+
+/* Phases, only ever forward. */
+enum weft__life {
+  WEFT__RUNS,     /* the main task is alive */
+  WEFT__STOPPING, /* it has returned: what is left is cancelled and awaited; no submits */
+  WEFT__ENDED,    /* nothing is alive, or the shutdown's time ran out: the threads leave */
+};
+
+struct weft__runtime {
+  /* Constant once the workers run. */
+  struct weft__worker *workers; /* nworkers, then as many reserves unless switched off */
+  unsigned nworkers;
+  unsigned nreserves;
+  bool exact;
+  bool migrate;              /* test mode: every resumption on another worker */
+  bool spin;                 /* idle workers search before they sleep */
+  uint64_t shutdown_timeout; /* ns, or WEFT__NEVER */
+  uint64_t id;
+  weft_log_fn log;
+  void *log_arg;
+
+  weft__atomic_u32 life;      /* enum weft__life; release by worker 0, acquire by the others */
+  weft__atomic_u32 main_done; /* set by the main task's end, read by worker 0 */
+  weft__atomic_u32 parked;    /* workers asleep; see idle.c */
+  weft__atomic_u32 searching; /* workers looking for work at their peers */
+  uint32_t held;              /* foreign threads inside weft_submit; guarded by the table's lock */
+  bool refuses;               /* no more of them; guarded likewise */
+  weft__atomic_u64 submitted; /* tasks made by threads that are no workers */
+
+  struct weft__stack_pool stacks;
+  /* Worker 0's, once the main task has returned; read after the threads have been joined. */
+  int main_code;
+  bool timed_out;
+  uint64_t report_at;
+  uint64_t stop_at;
+
+  struct weft__task_pool tasks;
+  struct weft__tasklist ready;     /* ready tasks with no room in a ring, or from foreign threads */
+  struct weft__tasklist unstarted; /* unstarted ones likewise */
+  struct weft__blocking blocking;
+  struct weft__monitor *monitor;
+  struct weft__runtime *next; /* in the table of running runtimes; guarded by its lock */
+};
+
+/* True while any runtime of the process runs. Safe in a fork handler. */
+bool weft__runtime_any(void);
+
+/* Finds a running runtime by id and holds it (submitters + 1); NULL once it is stopping. */
+struct weft__runtime *weft__runtime_hold(uint64_t id);
+void weft__runtime_release(struct weft__runtime *rt);
+/* Refuses further holds and waits until none is left. */
+void weft__runtime_refuse(struct weft__runtime *rt);
+
+/* Tasks that were created and have not ended. Exact when it answers 0. Any worker. */
+uint64_t weft__tasks_live(struct weft__runtime *rt);
+
+/* One line to the log. */
+void weft__log(struct weft__runtime *rt, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The task's name, or its function's address, for a report. */
+void weft__task_label(struct weft__task *t, char *buf, size_t size);
+
+static inline enum weft__life weft__life(struct weft__runtime *rt) {
+  return (enum weft__life)weft__load_acquire_u32(&rt->life);
+}
+
+#endif

@@ -1,0 +1,93 @@
+#include "core/shutdown.h"
+
+#include "base/clock.h"
+#include "core/cancel.h"
+#include "core/worker.h"
+
+#define REPORT_EVERY_NS WEFT__NS_PER_SEC
+enum { NAMED_AT_MOST = 5 };
+
+typedef void visit_fn(struct weft__runtime *rt, struct weft__task *t, uint64_t word, void *arg);
+
+static void each_live(struct weft__runtime *rt, visit_fn *visit, void *arg) {
+  for (struct weft__task_slab *s = weft__load_acquire_ptr(&rt->tasks.slabs); s; s = s->next)
+    for (int i = 0; i < WEFT__TASKS_PER_SLAB; i++) {
+      uint64_t word = weft__load_acquire_u64(&s->tasks[i].word);
+      unsigned phase = weft__word_phase(word);
+      if (phase != WEFT__FREE && phase != WEFT__DONE) visit(rt, &s->tasks[i], word, arg);
+    }
+}
+
+static void cancel_one(struct weft__runtime *rt, struct weft__task *t, uint64_t word, void *arg) {
+  (void)rt;
+  (void)arg;
+  weft__cancel_task(t, weft__word_key(word));
+}
+
+/* The name may be of a task that ends meanwhile: it is the caller's memory of a spawn, and copies
+ * nothing that the task owns. */
+static void name_one(struct weft__runtime *rt, struct weft__task *t, uint64_t word, void *arg) {
+  unsigned *named = arg;
+  if ((*named)++ >= NAMED_AT_MOST) return;
+  char line[256];
+  weft_task h = weft__handle(t, word);
+  if (weft_task_describe(h, line, sizeof line) > 0)
+    weft__log(rt, "still alive after its cancel: %s", line);
+}
+
+static void report_remaining(struct weft__runtime *rt, uint64_t now) {
+  if (now < rt->report_at) return;
+  rt->report_at = now + REPORT_EVERY_NS;
+  unsigned named = 0;
+  each_live(rt, name_one, &named);
+  if (named > NAMED_AT_MOST) weft__log(rt, "and %u more", named - NAMED_AT_MOST);
+}
+
+static void begin(struct weft__runtime *rt) {
+  weft__runtime_refuse(rt);
+  weft__store_release_u32(&rt->life, WEFT__STOPPING);
+  each_live(rt, cancel_one, NULL);
+  uint64_t now = weft__now();
+  rt->report_at = now + REPORT_EVERY_NS;
+  rt->stop_at = rt->shutdown_timeout == WEFT__NEVER ? WEFT__NEVER : now + rt->shutdown_timeout;
+}
+
+static void end(struct weft__runtime *rt, bool timed_out) {
+  rt->timed_out = timed_out;
+  weft__store_release_u32(&rt->life, WEFT__ENDED);
+  for (unsigned i = 1; i < rt->nworkers; i++) weft__unpark(&rt->workers[i]);
+}
+
+uint64_t weft__tasks_live(struct weft__runtime *rt) {
+  /* Ends before beginnings: neither ever falls, so when the sums are equal there was a moment
+   * between the two readings at which nothing was alive, and only what is alive spawns. */
+  uint64_t finished = 0, spawned = 0;
+  unsigned n = rt->nworkers + rt->nreserves;
+  for (unsigned i = 0; i < n; i++)
+    finished += weft__counter_read(&rt->workers[i].counters.finished);
+  weft__fence_full();
+  for (unsigned i = 0; i < n; i++) spawned += weft__counter_read(&rt->workers[i].counters.spawned);
+  return spawned + weft__load_acquire_u64(&rt->submitted) - finished;
+}
+
+void weft__shutdown_step(struct weft__runtime *rt, struct weft__worker *w) {
+  (void)w;
+  if (weft__life(rt) == WEFT__RUNS) begin(rt);
+  if (weft__tasks_live(rt) == 0) {
+    end(rt, false);
+    return;
+  }
+  uint64_t now = weft__now();
+  report_remaining(rt, now);
+  if (now >= rt->stop_at) end(rt, true);
+}
+
+uint64_t weft__shutdown_deadline(struct weft__worker *w) {
+  struct weft__runtime *rt = w->rt;
+  if (w->index != 0 || weft__life(rt) != WEFT__STOPPING) return WEFT__NEVER;
+  return rt->report_at < rt->stop_at ? rt->report_at : rt->stop_at;
+}
+
+void weft__shutdown_hint(struct weft__runtime *rt) {
+  if (weft__self() != &rt->workers[0]) weft__unpark(&rt->workers[0]);
+}

@@ -1,0 +1,25 @@
+/* Sleeping and yielding. */
+#include <weft/task.h>
+
+#include "base/clock.h"
+#include "core/park.h"
+#include "core/worker.h"
+
+int weft_yield(void) {
+  struct weft__task *t = weft__current_task();
+  return t ? weft__yield(t) : weft__no_task();
+}
+
+int weft_sleep(weft_ns duration) {
+  struct weft__task *t = weft__current_task();
+  if (!t) return weft__no_task();
+  if (duration <= 0) return weft__yield(t);
+  weft__ticket ticket;
+  int r = weft__wait_open(t, false, &ticket);
+  if (r < 0) return r;
+  uint64_t now = weft__now();
+  uint64_t deadline =
+      (uint64_t)duration < WEFT__NEVER - now ? now + (uint64_t)duration : WEFT__NEVER;
+  r = weft__wait_park(t, ticket, deadline);
+  return r == WEFT_ETIMEDOUT ? 0 : r;
+}

@@ -1,0 +1,74 @@
+/* Making tasks. */
+#include <string.h>
+
+#include <weft/task.h>
+
+#include "base/check.h"
+#include "base/memory.h"
+#include "core/ready.h"
+#include "core/spawn.h"
+#include "core/worker.h"
+
+enum { ARG_SIZE_MAX = 64 * 1024 };
+#define STACK_SIZE_MAX ((size_t)64 << 20)
+
+int weft__spawn_check(weft_fn fn, const weft_spawn_opts *opts) {
+  if (!fn) return WEFT_EINVAL;
+  if (!opts) return 0;
+  if (opts->arg_size > ARG_SIZE_MAX) return WEFT_EINVAL;
+  if (opts->stack_size && (opts->stack_size < WEFT_STACK_MIN || opts->stack_size > STACK_SIZE_MAX))
+    return WEFT_EINVAL;
+  return 0;
+}
+
+int weft__spawn_apply(struct weft__task *t, const weft_spawn_opts *opts) {
+  if (opts->arg_size && t->arg) {
+    t->copy = weft__alloc(opts->arg_size);
+    if (!t->copy) return WEFT_ENOMEM;
+    memcpy(t->copy, t->arg, opts->arg_size);
+    t->arg = t->copy;
+  }
+  t->has_opts = true;
+  t->name = opts->name;
+  t->stack_size = opts->stack_size;
+  t->pinned = opts->pinned;
+  t->apart = opts->pinned || opts->stack_size != 0;
+  return 0;
+}
+
+int weft__spawn(struct weft__worker *w, weft_fn fn, void *arg, const weft_spawn_opts *opts,
+                struct weft__owner *owner, const void *site, weft_task *ret) {
+  int r = weft__spawn_check(fn, opts);
+  if (weft__unlikely(r < 0)) return r;
+  struct weft__task *t = weft__task_new(&w->rt->tasks, &w->cache);
+  if (weft__unlikely(!t)) return WEFT_ENOMEM;
+  t->fn = fn;
+  t->arg = arg;
+  t->site = site;
+  t->owner = owner;
+  if (opts) {
+    t->home = w->reserve ? &w->rt->workers[w->index] : w;
+    r = weft__spawn_apply(t, opts);
+    if (r < 0) {
+      t->has_opts = true;
+      weft__task_unref(&w->rt->tasks, &w->cache, t, 2);
+      return r;
+    }
+  }
+  *ret = weft__handle(t, weft__load_relaxed_u64(&t->word));
+  weft__count(&w->counters.spawned);
+  weft__push_unstarted(w, t);
+  return 0;
+}
+
+weft_task weft_spawn(weft_fn fn, void *arg, const weft_spawn_opts *opts) {
+  struct weft__worker *w = weft__self();
+  if (weft__unlikely(!w || !w->current)) return weft__handle_failed(weft__no_task());
+  weft_task h;
+  int r = weft__spawn(w, fn, arg, opts, NULL, __builtin_return_address(0), &h);
+  return weft__likely(r == 0) ? h : weft__handle_failed(r);
+}
+
+int weft_task_error(weft_task t) {
+  return weft__handle_error(t);
+}

@@ -1,0 +1,98 @@
+/* Tasks from foreign threads, and the table by which those find a runtime. */
+#include <weft/task.h>
+
+#include "base/check.h"
+#include "core/spawn.h"
+#include "core/table.h"
+#include "core/worker.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t released = PTHREAD_COND_INITIALIZER;
+static struct weft__runtime *first; /* guarded by lock, as next, refuses and held of each */
+static uint64_t last_id;            /* guarded by lock */
+static weft__atomic_u32 running;    /* how many are in the table; for the fork handler, relaxed */
+
+bool weft__runtime_any(void) {
+  return weft__load_relaxed_u32(&running) != 0;
+}
+
+void weft__table_add(struct weft__runtime *rt) {
+  pthread_mutex_lock(&lock);
+  rt->id = ++last_id;
+  rt->next = first;
+  first = rt;
+  weft__add_relaxed_u32(&running, 1);
+  pthread_mutex_unlock(&lock);
+}
+
+void weft__table_remove(struct weft__runtime *rt) {
+  pthread_mutex_lock(&lock);
+  struct weft__runtime **at = &first;
+  while (*at != rt) at = &(*at)->next;
+  *at = rt->next;
+  weft__sub_u32(&running, 1);
+  pthread_mutex_unlock(&lock);
+}
+
+struct weft__runtime *weft__runtime_hold(uint64_t id) {
+  pthread_mutex_lock(&lock);
+  struct weft__runtime *rt = first;
+  while (rt && rt->id != id) rt = rt->next;
+  if (rt && rt->refuses) rt = NULL;
+  if (rt) rt->held++;
+  pthread_mutex_unlock(&lock);
+  return rt;
+}
+
+void weft__runtime_release(struct weft__runtime *rt) {
+  pthread_mutex_lock(&lock);
+  if (--rt->held == 0 && rt->refuses) pthread_cond_broadcast(&released);
+  pthread_mutex_unlock(&lock);
+}
+
+void weft__runtime_refuse(struct weft__runtime *rt) {
+  pthread_mutex_lock(&lock);
+  rt->refuses = true;
+  while (rt->held) pthread_cond_wait(&released, &lock);
+  pthread_mutex_unlock(&lock);
+}
+
+weft_runtime weft_runtime_current(void) {
+  struct weft__worker *w = weft__self();
+  return (weft_runtime){.id_ = w ? w->rt->id : 0};
+}
+
+/* A task made on a thread that keeps no free objects. */
+static int make_foreign(struct weft__runtime *rt, weft_fn fn, void *arg,
+                        const weft_spawn_opts *opts, const void *site) {
+  struct weft__task_cache cache = {0};
+  struct weft__task *t = weft__task_new(&rt->tasks, &cache);
+  weft__task_cache_drain(&rt->tasks, &cache);
+  if (!t) return WEFT_ENOMEM;
+  t->fn = fn;
+  t->arg = arg;
+  t->site = site;
+  if (opts && weft__spawn_apply(t, opts) < 0) {
+    weft__task_unref(&rt->tasks, NULL, t, 2);
+    return WEFT_ENOMEM;
+  }
+  weft__claim_take(&t->word, weft__word_key(weft__load_relaxed_u64(&t->word)));
+  weft__add_u64(&rt->submitted, 1);
+  weft__let_go(t);
+  weft__tasklist_push(&rt->unstarted, t);
+  weft__fence_full(); /* the push before the look at `parked` (idle.c) */
+  weft__notify(rt);
+  return 0;
+}
+
+int weft_submit(weft_runtime id, weft_fn fn, void *arg, const weft_spawn_opts *opts) {
+  if (weft__in_child()) return WEFT_ECHILD;
+  int r = weft__spawn_check(fn, opts);
+  if (r < 0) return r;
+  if (opts && opts->pinned) return WEFT_EINVAL;
+  struct weft__runtime *rt = weft__runtime_hold(id.id_);
+  if (!rt) return WEFT_ECLOSED;
+  r = make_foreign(rt, fn, arg, opts, __builtin_return_address(0));
+  weft__runtime_release(rt);
+  return r;
+}

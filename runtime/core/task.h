@@ -1,0 +1,180 @@
+/* The task object: what a spawn makes, a worker runs and a handle names.
+ *
+ * Its memory is type-stable: objects come from slabs that are unmapped only when the runtime ends,
+ * so a stale handle, a late timer or a late canceller may always read the claim word, whose key
+ * tells them that the task they mean is gone.
+ *
+ * References (refs): one for the handle, until it is consumed and the task is over; one for the
+ * runtime, which travels with the task through the queues and is dropped by whoever finishes it.
+ * A task that its awaiter began from the middle of a queue leaves its queue entry behind as a
+ * tombstone; the entry has a reference of its own in that case (the runtime's), dropped by whoever
+ * pops it, while the awaiter finishes the task under the handle's.
+ */
+#ifndef WEFT_CORE_TASK_H
+#define WEFT_CORE_TASK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weft/task.h>
+
+#include "base/atomics.h"
+#include "base/context.h"
+#include "base/list.h"
+#include "base/spin.h"
+#include "base/stack.h"
+#include "core/claim.h"
+
+struct weft__runtime;
+struct weft__task;
+struct weft__worker;
+struct weft__timers;
+struct weft_timeout;
+
+#define WEFT__NEVER UINT64_MAX
+
+/* Counts events for a task that waits for several. Lives on the waiting task's stack; the event that
+ * brings `left` to zero wins the wait. */
+struct weft__gate {
+  weft__atomic_u32 left; /* acq_rel decrements: the last one sees what the others wrote */
+  bool fail_fast;        /* set before the wait: an error opens the gate at once */
+};
+
+/* One wait in one source's list. Guarded by the source's lock while it is linked; filled by the
+ * waiting task before it links it. */
+struct weft__waiter {
+  struct weft__list link;
+  struct weft__task *task;
+  weft__ticket ticket;
+  struct weft__gate *gate; /* NULL: the first event wins */
+  int code;                /* of the event: written under the source's lock before it wins */
+};
+
+/* Who owns a task beside its handle (a group): told on the worker that finishes it, after the task's
+ * code is set and before its memory may be used again. Must not suspend. */
+struct weft__owner {
+  void (*child_done)(struct weft__owner *owner, struct weft__task *t);
+};
+
+enum weft__watched {
+  WEFT__WATCHED = 1,  /* somebody is in watchers, which then is a valid ring */
+  WEFT__DETACHED = 2, /* nobody will read the code: a failure is reported when it happens */
+};
+
+enum weft__link { WEFT__LINK_START = 0, WEFT__LINK_READY = 1 };
+
+struct weft__task {
+  /* First line: all that a spawn and an inline run touch. */
+  weft__atomic_u64 word;    /* claim.h */
+  weft__atomic_u32 refs;    /* acq_rel */
+  int code;                 /* written by the finisher before DONE */
+  weft_fn fn;               /* written by the spawner, constant while the task lives */
+  void *arg;                /* likewise */
+  weft__atomic_u32 watched; /* what its end has to look at (enum weft__watched); changed under the
+                               lock; seq_cst with word's DONE */
+  bool pinned;              /* constant: runs on `home` only */
+  bool has_opts;            /* constant: some field of the second part is set and wants cleaning */
+  bool apart;       /* constant: never run on its awaiter's stack (pinned, own stack size) */
+  bool sticky;      /* the task's: a cancel was delivered and not caught */
+  const void *site; /* constant: return address of the spawn */
+  struct weft__owner *owner; /* constant: NULL, or told when it ends */
+  weft__context *ctx;        /* where it is suspended; its awaiter's while it runs inline */
+
+  /* The task's own while it runs; read by the worker that switches it. */
+  weft__atomic_ptr inline_child; /* the task it runs on its own stack, while it does */
+  struct weft__stack *stack;     /* the one it runs on: its own, or its awaiter's */
+  uint64_t limit;     /* nearest deadline of the timeout scopes around it, or WEFT__NEVER */
+  uint64_t limit_hit; /* the deadline that was delivered, or 0 */
+  struct weft_timeout *scopes; /* innermost timeout scope */
+  uint32_t shield;             /* depth of shield scopes */
+  bool fresh;                  /* begun by a worker, has no stack yet */
+  bool hog; /* its last slice outlasted the hog limit: set by the worker that ran it */
+
+  struct weft__task *link[2]; /* guarded by the lock of the list it is in (enum weft__link) */
+
+  struct weft__waiter wait;   /* the record of a wait on one thing */
+  struct weft__spin lock;     /* guards watchers */
+  struct weft__list watchers; /* who waits for the end; a valid ring while WATCHED */
+  struct weft__list siblings; /* guarded by the owner's lock */
+
+  struct weft__timers *timer_heap; /* heap of the armed timer; set by the task, see timers.h */
+  uint32_t timer_slot;             /* place in it; guarded by the heap's lock */
+
+  struct weft__runtime *rt; /* constant for the memory: whose slab it lies in */
+
+  /* From the options of the spawn. */
+  struct weft__worker *home; /* where a pinned task runs */
+  const char *name;
+  void *copy;        /* the copied argument, freed with the task */
+  size_t stack_size; /* 0: the run's */
+};
+
+/* A slab of objects, for those who look at all tasks. */
+enum { WEFT__TASKS_PER_SLAB = 128 };
+struct weft__task_slab {
+  struct weft__task_slab *next; /* constant once published */
+  struct weft__task tasks[WEFT__TASKS_PER_SLAB];
+};
+
+/* All slabs of a runtime and the objects that no worker keeps. */
+struct weft__task_pool {
+  struct weft__runtime *rt; /* constant */
+  weft__atomic_ptr slabs;   /* release by the maker, acquire by walkers */
+  struct weft__spin lock;   /* guards spare */
+  struct weft__task *spare; /* through link[WEFT__LINK_READY] */
+};
+
+/* A worker's own free objects. Owner only. */
+struct weft__task_cache {
+  struct weft__task *head; /* through link[WEFT__LINK_READY] */
+  uint32_t count;
+};
+
+/* Handles. */
+static inline weft_task weft__handle(struct weft__task *t, uint64_t word) {
+  return (weft_task){.slot_ = t, .key_ = weft__word_key(word)};
+}
+static inline uint32_t weft__handle_key(weft_task h) {
+  return (uint32_t)h.key_;
+}
+static inline bool weft__handle_bad(weft_task h) {
+  return h.slot_ == NULL;
+}
+/* A handle whose slot is NULL carries the error of its spawn in key_. */
+int weft__handle_error(weft_task h);
+weft_task weft__handle_failed(int error);
+
+void weft__task_pool_init(struct weft__task_pool *p, struct weft__runtime *rt);
+/* Frees every slab; no task may be alive, no handle used afterwards. */
+void weft__task_pool_fini(struct weft__task_pool *p);
+
+/* A fresh object with refs 2, phase UNSTARTED, and everything else cleared except fn, arg, site,
+ * which the caller sets. NULL when memory is exhausted. Owner of the cache only (a pool and cache of
+ * a thread that is no worker: pass a cache on the stack and give it back). */
+struct weft__task *weft__task_new(struct weft__task_pool *p, struct weft__task_cache *c);
+void weft__task_cache_drain(struct weft__task_pool *p, struct weft__task_cache *c);
+
+/* Drops n references; the last one frees the object into the calling worker's cache, or into the
+ * pool on any other thread. */
+void weft__task_unref(struct weft__task_pool *p, struct weft__task_cache *c, struct weft__task *t,
+                      uint32_t n);
+
+/* Registers rec (task, ticket, gate filled) to be won when t ends. 0 when linked; 1 when t has ended
+ * already (not linked, rec->code is its code); WEFT_ESTALE when key names no task. Pairs with weft__task_finish. */
+int weft__done_watch(struct weft__task *t, uint32_t key, struct weft__waiter *rec);
+/* Unlinks rec if it still is; after it no finisher touches rec. */
+void weft__done_unwatch(struct weft__task *t, struct weft__waiter *rec);
+
+/* The handle was given up: a failure is reported when it happens, or now. Drops the handle's
+ * reference. Any thread; the caller has taken the handle. */
+void weft__let_go(struct weft__task *t);
+
+/* Ends t with code: tells watchers and owner, makes the waiting tasks ready. Does not drop any
+ * reference. On the worker that ran it. */
+void weft__task_finish(struct weft__worker *w, struct weft__task *t, int code);
+
+/* An event for rec happened with this code: wins the wait, or counts. Under the source's lock; true
+ * when rec->task is now the caller's to make ready. */
+bool weft__waiter_fire(struct weft__waiter *rec, int code);
+
+#endif
