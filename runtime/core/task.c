@@ -122,6 +122,7 @@ static void clear(struct weft__task *t) {
     t->name = NULL;
     t->home = NULL;
     t->stack_size = 0;
+    t->proc_death = 0;
     t->pinned = t->apart = t->has_opts = false;
   }
 }

@@ -73,7 +73,7 @@ struct weft__task {
   weft__atomic_u32 watched; /* what its end has to look at (enum weft__watched); changed under the
                                lock; seq_cst with word's DONE */
   bool pinned;              /* constant: runs on `home` only */
-  bool has_opts;            /* constant: some field of the second part is set and wants cleaning */
+  bool has_opts;            /* the task's: a field of the second part, or proc_death, is set */
   bool apart;       /* constant: never run on its awaiter's stack (pinned, own stack size) */
   bool sticky;      /* the task's: a cancel was delivered and not caught */
   const void *site; /* constant: return address of the spawn */
@@ -99,6 +99,7 @@ struct weft__task {
 
   struct weft__timers *timer_heap; /* heap of the armed timer; set by the task, see timers.h */
   uint32_t timer_slot;             /* place in it; guarded by the heap's lock */
+  uint32_t proc_death; /* the task's own: how the last pool process died under it, see offload/ */
 
   struct weft__runtime *rt; /* constant for the memory: whose slab it lies in */
 

@@ -1,0 +1,157 @@
+/* What a forked child must not keep of its parent. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+#include "offload/isolate.h"
+#include "processes.h"
+#include "weft_test.h"
+
+static void *wait_on_barrier(void *arg) {
+  pthread_barrier_wait(arg);
+  pthread_barrier_wait(arg);
+  return NULL;
+}
+
+static void *do_nothing(void *arg) {
+  return arg;
+}
+
+static void threads_that_run_are_counted(void **state) {
+  (void)state;
+  pthread_barrier_t barrier;
+  pthread_t threads[3];
+  int before = weft__isolate_other_threads();
+  assert_true(before >= 0);
+  pthread_barrier_init(&barrier, NULL, 4);
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(pthread_create(&threads[i], NULL, wait_on_barrier, &barrier), 0);
+  }
+  pthread_barrier_wait(&barrier);
+  int during = weft__isolate_other_threads();
+  pthread_barrier_wait(&barrier);
+  for (int i = 0; i < 3; i++) pthread_join(threads[i], NULL);
+  pthread_barrier_destroy(&barrier);
+  /* ThreadSanitizer starts a thread of its own with the first one of the program. */
+  assert_in_range(during, before + 3, before + 4);
+}
+
+/* The kernel lists a thread for a moment longer than pthread_join waits for it. */
+static void a_joined_thread_is_never_counted(void **state) {
+  (void)state;
+  pthread_t t;
+  assert_int_equal(pthread_create(&t, NULL, do_nothing, NULL), 0);
+  pthread_join(t, NULL);
+  int others = weft__isolate_other_threads();
+  for (int i = 0; i < 2000; i++) {
+    assert_int_equal(pthread_create(&t, NULL, do_nothing, NULL), 0);
+    pthread_join(t, NULL);
+    if (!CHECK_INT(weft__isolate_other_threads(), others)) return;
+  }
+}
+
+static void on_signal(int sig) {
+  (void)sig;
+}
+
+static int signals_are_default(void *arg) {
+  struct sigaction now;
+  sigset_t mask;
+  (void)arg;
+  weft__isolate_signals();
+  sigprocmask(SIG_BLOCK, NULL, &mask);
+  for (int sig = 1; sig < NSIG; sig++) {
+    if (sigaction(sig, NULL, &now) == 0 && now.sa_handler != SIG_DFL) return 1;
+    if (sigismember(&mask, sig) == 1) return 2;
+  }
+  return 0;
+}
+
+static void signals_are_reset(void **state) {
+  (void)state;
+  struct sigaction handle = {.sa_handler = on_signal};
+  struct sigaction ignore = {.sa_handler = SIG_IGN};
+  struct sigaction old_usr1, old_pipe;
+  sigset_t some, old;
+  sigaction(SIGUSR1, &handle, &old_usr1);
+  sigaction(SIGPIPE, &ignore, &old_pipe);
+  sigemptyset(&some);
+  sigaddset(&some, SIGTERM);
+  sigprocmask(SIG_BLOCK, &some, &old);
+  assert_int_equal(in_child(signals_are_default, NULL), 256);
+  sigprocmask(SIG_SETMASK, &old, NULL);
+  sigaction(SIGUSR1, &old_usr1, NULL);
+  sigaction(SIGPIPE, &old_pipe, NULL);
+}
+
+static int only_one_is_left(void *arg) {
+  int keep = *(int *)arg;
+  if (weft__isolate_fds(keep) != 0) return 1;
+  for (int fd = 3; fd < 2000; fd++) {
+    if ((fcntl(fd, F_GETFD) >= 0) != (fd == keep)) return 2;
+  }
+  for (int fd = 0; fd < 3; fd++) {
+    if (fcntl(fd, F_GETFD) < 0) return 3;
+  }
+  return 0;
+}
+
+static void descriptors_are_closed_but_one(void **state) {
+  (void)state;
+  int fds[20];
+  for (int i = 0; i < 20; i++) fds[i] = open("/dev/null", O_RDONLY);
+  int high = fcntl(fds[0], F_DUPFD, 900);
+  assert_true(high >= 900);
+  assert_int_equal(in_child(only_one_is_left, &fds[0]), 256);
+  assert_int_equal(in_child(only_one_is_left, &fds[10]), 256);
+  assert_int_equal(in_child(only_one_is_left, &high), 256);
+  for (int i = 0; i < 20; i++) close(fds[i]);
+  close(high);
+}
+
+static int flush_after_isolation(void *arg) {
+  (void)arg;
+  weft__isolate_stdio();
+  fflush(stdout);
+  return 0;
+}
+
+static void output_of_the_parent_is_not_printed_twice(void **state) {
+  (void)state;
+  char buffer[4096];
+  char got[64] = "";
+  int ends[2];
+  int saved = dup(1);
+  fflush(stdout);
+  assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+  setvbuf(stdout, buffer, _IOFBF, sizeof buffer);
+  dup2(ends[1], 1);
+  printf("once");
+  int end = in_child(flush_after_isolation, NULL);
+  fflush(stdout);
+  dup2(saved, 1);
+  setvbuf(stdout, NULL, _IOLBF, 0);
+  close(saved);
+  close(ends[1]);
+  size_t n = 0;
+  for (ssize_t r; (r = read(ends[0], got + n, sizeof got - 1 - n)) > 0;) n += (size_t)r;
+  close(ends[0]);
+  assert_int_equal(end, 256);
+  assert_string_equal(got, "once");
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(threads_that_run_are_counted),
+    cmocka_unit_test(a_joined_thread_is_never_counted),
+    cmocka_unit_test(signals_are_reset),
+    cmocka_unit_test(descriptors_are_closed_but_one),
+    cmocka_unit_test(output_of_the_parent_is_not_printed_twice),
+};
+
+int main(int argc, char **argv) {
+  return weft_test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
+}
