@@ -11,9 +11,11 @@
  *
  * The rate comes from two comparisons of the counter with the kernel's clock, some time apart. Each
  * is good to about 50 ns, so a rate measured over d is used for at most another d: the error stays
- * at about 100 ns. Lines grow from 1 ms to 250 ms. Until the first millisecond has passed there is
- * no rate: then, and when the counter misbehaves (suspended or moved machine), readings are
- * clock_gettime's, under the lock, never smaller than what was given out before.
+ * at about 100 ns. Lines grow from 1 ms to 20 ms, and that is also how far ahead the clock can have
+ * run when the counter jumps or changes its rate (a suspended machine, one moved to another host):
+ * the clock then waits for the kernel's. Until the first millisecond has passed, and after such a
+ * jump, there is no rate: readings are clock_gettime's, under the lock, never smaller than what was
+ * given out before.
  *
  * The line is guarded by a version that is odd while it changes (a seqlock): readers write nothing.
  * These atomics stay outside base/atomics.h: the explorer runs on a virtual clock.
@@ -44,14 +46,19 @@ enum source {
   VIRTUAL
 };
 
-/* What a line may not outlast, and what a rate must at least be measured over. */
-#define LINE_MAX_NS (250 * WEFT__NS_PER_MS)
+#define LINE_MAX_NS (20 * WEFT__NS_PER_MS)
+/* A rate is measured over at least this long. */
 #define BASELINE_MIN_NS WEFT__NS_PER_MS
+/* And over one to two times this long once the clock has run for a while: long enough for a good
+ * rate, short enough to follow the kernel when it adjusts its own. */
+#define BASELINE_AGE_NS (250 * WEFT__NS_PER_MS)
 /* A rate that differs more than this from the one before is not the kernel adjusting its clock
  * (at most 0.05 %) but a counter that was stopped or replaced. */
 #define RATE_JUMP (1.0 / 500)
-/* A comparison must be this much finer than the baseline it ends. */
+/* A baseline must be this much longer than its two ends are uncertain. */
 #define BASELINE_PER_WIDTH 4096
+/* Counts: what the two readings and the kernel's take without an interrupt, on a fast counter. */
+#define NARROW 300
 
 /* Written under lock between two increments of version; each store below the first increment is a
  * release and each load above the second check an acquire, so a reader that sees one version twice,
@@ -76,10 +83,11 @@ struct sample {
 
 /* Everything below is guarded by lock. */
 static struct weft__spin lock;
-static struct sample baseline; /* where the rate is measured from; ns 0: none */
-static double rate_before;     /* of the last line; 0: none */
-static uint64_t given;         /* the largest time given out without a line */
-static uint64_t line_end;      /* the time at the end of the last line */
+static struct sample baseline;  /* where the rate is measured from; ns 0: none */
+static struct sample successor; /* the next baseline, in BASELINE_AGE_NS at most */
+static double rate_before;      /* of the last line; 0: none */
+static uint64_t given;          /* the largest time given out without a line */
+static uint64_t line_end;       /* the time at the end of the last line */
 static uint64_t virtual_ns;
 static enum source detected = SYSTEM; /* what weft__clock_init found */
 
@@ -159,10 +167,11 @@ static bool counter_usable(void) {
 
 #endif
 
-/* The narrowest of a few: an interrupt between the readings shows as width. */
+/* The first that is narrow, or the narrowest of a few: an interrupt between the readings shows as
+ * width. */
 static struct sample compare(void) {
   struct sample best = {.width = UINT64_MAX};
-  for (int i = 0; i < 3; i++) {
+  for (int i = 0; i < 4 && best.width > NARROW; i++) {
     uint64_t before = count_ordered();
     uint64_t ns = system_ns();
     uint64_t after = count_ordered();
@@ -213,7 +222,7 @@ static uint64_t at_least_given(uint64_t ns) {
 static uint64_t start_over(struct sample now) {
   if (atomic_load_explicit(&line.length, memory_order_relaxed) != 0) at_least_given(line_end);
   set_line(0, 0, 0, 0);
-  baseline = now;
+  baseline = successor = now;
   rate_before = 0;
   return at_least_given(now.ns);
 }
@@ -251,10 +260,11 @@ static uint64_t renew(void) {
   }
   double rate = (double)ns / (double)counts;
   if (!rate_is_plausible(rate)) return start_over(now);
-  uint64_t base = continue_line(now, rate, ns);
-  /* A recent baseline follows the kernel when it adjusts its clock. */
-  if (ns > 2 * LINE_MAX_NS) baseline = now;
-  return base;
+  if (now.ns - successor.ns > BASELINE_AGE_NS) {
+    baseline = successor;
+    successor = now;
+  }
+  return continue_line(now, rate, ns);
 }
 
 static __attribute__((noinline)) uint64_t read_slow(void) {
@@ -300,9 +310,10 @@ weft_ns weft_now(void) {
 static void use(enum source which) {
   set_line(0, 0, 0, 0);
   baseline = (struct sample){.ns = 0};
+  if (which == COUNTER) baseline = compare();
+  successor = baseline;
   rate_before = 0;
   given = line_end = 0;
-  if (which == COUNTER) baseline = compare();
   atomic_store_explicit(&source, which, memory_order_release);
 }
 

@@ -22,7 +22,9 @@
 #endif
 
 #if defined(WEFT__SANITIZED)
-#include <sanitizer/allocator_interface.h>
+/* Of sanitizer/allocator_interface.h, which gcc's sanitizers have and its headers lack. */
+extern size_t __sanitizer_get_current_allocated_bytes(void);
+extern size_t __sanitizer_get_heap_size(void);
 #endif
 
 #if WEFT_JEMALLOC
