@@ -12,6 +12,7 @@
 #include "base/cpus.h"
 #include "base/memory.h"
 #include "core/monitor.h"
+#include "core/ready.h"
 #include "core/reserve.h"
 #include "core/spawn.h"
 #include "core/table.h"
@@ -180,10 +181,11 @@ static int run_main(struct weft__runtime *rt, weft_fn fn, void *arg, const void 
   weft__self_set(w);
   weft__context_init_thread(&w->sched);
   weft__worker_thread_begin(w);
-  weft_task h;
-  int r = weft__spawn(w, fn, arg, &(weft_spawn_opts){.name = "main"}, &m.owner, site, &h);
+  struct weft__task *t;
+  int r = weft__spawn_make(w, fn, arg, &(weft_spawn_opts){.name = "main"}, &m.owner, site, &t);
   if (r == 0) {
-    weft__claim_take(&((struct weft__task *)h.slot_)->word, weft__handle_key(h));
+    weft__claim_take(&t->word, weft__word_key(weft__load_relaxed_u64(&t->word)));
+    weft__push_unstarted(w, t);
     weft__worker_loop(w);
     r = rt->main_code;
   } else {

@@ -22,13 +22,13 @@ int weft__spawn_check(weft_fn fn, const weft_spawn_opts *opts) {
 }
 
 int weft__spawn_apply(struct weft__task *t, const weft_spawn_opts *opts) {
+  t->has_opts = true;
   if (opts->arg_size && t->arg) {
     t->copy = weft__alloc(opts->arg_size);
     if (!t->copy) return WEFT_ENOMEM;
     memcpy(t->copy, t->arg, opts->arg_size);
     t->arg = t->copy;
   }
-  t->has_opts = true;
   t->name = opts->name;
   t->stack_size = opts->stack_size;
   t->pinned = opts->pinned;
@@ -36,8 +36,8 @@ int weft__spawn_apply(struct weft__task *t, const weft_spawn_opts *opts) {
   return 0;
 }
 
-int weft__spawn(struct weft__worker *w, weft_fn fn, void *arg, const weft_spawn_opts *opts,
-                struct weft__owner *owner, const void *site, weft_task *ret) {
+int weft__spawn_make(struct weft__worker *w, weft_fn fn, void *arg, const weft_spawn_opts *opts,
+                     struct weft__owner *owner, const void *site, struct weft__task **ret) {
   int r = weft__spawn_check(fn, opts);
   if (weft__unlikely(r < 0)) return r;
   struct weft__task *t = weft__task_new(&w->rt->tasks, &w->cache);
@@ -50,23 +50,24 @@ int weft__spawn(struct weft__worker *w, weft_fn fn, void *arg, const weft_spawn_
     t->home = w->reserve ? &w->rt->workers[w->index] : w;
     r = weft__spawn_apply(t, opts);
     if (r < 0) {
-      t->has_opts = true;
       weft__task_unref(&w->rt->tasks, &w->cache, t, 2);
       return r;
     }
   }
-  *ret = weft__handle(t, weft__load_relaxed_u64(&t->word));
   weft__count(&w->counters.spawned);
-  weft__push_unstarted(w, t);
+  *ret = t;
   return 0;
 }
 
 weft_task weft_spawn(weft_fn fn, void *arg, const weft_spawn_opts *opts) {
   struct weft__worker *w = weft__self();
   if (weft__unlikely(!w || !w->current)) return weft__handle_failed(weft__no_task());
-  weft_task h;
-  int r = weft__spawn(w, fn, arg, opts, NULL, __builtin_return_address(0), &h);
-  return weft__likely(r == 0) ? h : weft__handle_failed(r);
+  struct weft__task *t;
+  int r = weft__spawn_make(w, fn, arg, opts, NULL, __builtin_return_address(0), &t);
+  if (weft__unlikely(r < 0)) return weft__handle_failed(r);
+  weft_task h = weft__handle(t, weft__load_relaxed_u64(&t->word)); /* before it may run */
+  weft__push_unstarted(w, t);
+  return h;
 }
 
 int weft_task_error(weft_task t) {

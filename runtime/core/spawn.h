@@ -10,9 +10,10 @@ int weft__spawn_check(weft_fn fn, const weft_spawn_opts *opts);
 /* Copies the options into a task whose fn and arg are set. 0 or WEFT_ENOMEM. */
 int weft__spawn_apply(struct weft__task *t, const weft_spawn_opts *opts);
 
-/* weft_spawn on worker w, with an owner that is told of the end; site is shown in reports. For an
- * owned task the handle in *ret is the owner's to consume. */
-int weft__spawn(struct weft__worker *w, weft_fn fn, void *arg, const weft_spawn_opts *opts,
-                struct weft__owner *owner, const void *site, weft_task *ret);
+/* Makes a task on worker w, with an owner or NULL that is told of its end; site is shown in reports. It
+ * is in no queue yet: the caller does with it what has to be done before it may run, and then calls
+ * weft__push_unstarted. 0, WEFT_EINVAL or WEFT_ENOMEM. */
+int weft__spawn_make(struct weft__worker *w, weft_fn fn, void *arg, const weft_spawn_opts *opts,
+                     struct weft__owner *owner, const void *site, struct weft__task **ret);
 
 #endif

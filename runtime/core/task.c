@@ -176,12 +176,18 @@ void weft__done_unwatch(struct weft__task *t, struct weft__waiter *rec) {
   weft__spin_unlock(&t->lock);
 }
 
+bool weft__gate_open(struct weft__gate *g, int error) {
+  if (weft__xchg_u32(&g->left, 0) == 0) return false;
+  g->error = error;
+  return true;
+}
+
 bool weft__waiter_fire(struct weft__waiter *rec, int code) {
   struct weft__gate *g = rec->gate;
   rec->code = code;
   if (g) {
     if (g->fail_fast && code < 0) {
-      if (weft__xchg_u32(&g->left, 0) == 0) return false;
+      if (!weft__gate_open(g, code)) return false;
     } else {
       uint32_t left = weft__load_relaxed_u32(&g->left);
       do {

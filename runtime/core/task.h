@@ -38,6 +38,7 @@ struct weft_timeout;
 struct weft__gate {
   weft__atomic_u32 left; /* acq_rel decrements: the last one sees what the others wrote */
   bool fail_fast;        /* set before the wait: an error opens the gate at once */
+  int error;             /* that error: written by who opened the gate, before the wait is won */
 };
 
 /* One wait in one source's list. Guarded by the source's lock while it is linked; filled by the
@@ -96,6 +97,7 @@ struct weft__task {
   struct weft__spin lock;     /* guards watchers */
   struct weft__list watchers; /* who waits for the end; a valid ring while WATCHED */
   struct weft__list siblings; /* guarded by the owner's lock */
+  uint32_t sibling_index;     /* the owner's, set before the task may run */
 
   struct weft__timers *timer_heap; /* heap of the armed timer; set by the task, see timers.h */
   uint32_t timer_slot;             /* place in it; guarded by the heap's lock */
@@ -173,6 +175,9 @@ void weft__let_go(struct weft__task *t);
 /* Ends t with code: tells watchers and owner, makes the waiting tasks ready. Does not drop any
  * reference. On the worker that ran it. */
 void weft__task_finish(struct weft__worker *w, struct weft__task *t, int code);
+
+/* Opens the gate for an error: true for the one who did. */
+bool weft__gate_open(struct weft__gate *g, int error);
 
 /* An event for rec happened with this code: wins the wait, or counts. Under the source's lock; true
  * when rec->task is now the caller's to make ready. */
