@@ -1,0 +1,156 @@
+"""Runs the programs, and makes one row out of a case's rounds."""
+
+import hashlib
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+SECONDS_MOST = 120  # one run takes far less; this ends a program that hangs
+
+MEDIANS = (
+    "wall_s", "user_s", "sys_s", "cpu_percent", "bytes_per_task", "kernel_bytes_per_task",
+    "lateness_p50_ms", "lateness_p99_ms", "hog_units_per_s", "hog_units_per_s_alone",
+    "hog_progress", "serial_share",
+)
+WORST = ("max_rss_kb", "lateness_max_ms")
+
+
+class Failed(Exception):
+    pass
+
+
+class Programs:
+    """Knows how each program is called."""
+
+    def __init__(self, folder, python):
+        here = os.path.dirname(os.path.abspath(__file__))
+        self._commands = {
+            "asyncio": [python, os.path.join(here, "asyncio_program.py")],
+            "weft": [os.path.join(folder, "weft-contrast")],
+            "threads": [os.path.join(folder, "threads-contrast")],
+        }
+
+    def missing(self):
+        return [command[-1] for command in self._commands.values()
+                if not os.path.exists(command[-1])]
+
+    def run(self, program, workload, args):
+        """Run it once; return its figures with what the kernel measured."""
+        words = [f"{key}={value}" for key, value in args.items()]
+        return run_once(self._commands[program] + [workload] + words)
+
+
+def clean_environment():
+    """What would turn a measured run into another one must not leak into it."""
+    environment = {key: value for key, value in os.environ.items()
+                   if not key.startswith(("WEFT_", "PYTHON"))}
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
+    return environment
+
+
+def run_once(command):
+    with tempfile.TemporaryFile() as errors:
+        began = time.perf_counter()
+        # A session of its own: its processes can be ended together.
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors,
+                                 stdin=subprocess.DEVNULL, env=clean_environment(),
+                                 start_new_session=True)
+        watchdog = threading.Timer(SECONDS_MOST, os.killpg, (child.pid, signal.SIGKILL))
+        watchdog.start()
+        try:
+            output = child.stdout.read()
+            _, status, usage = os.wait4(child.pid, 0)
+        except BaseException:
+            os.killpg(child.pid, signal.SIGKILL)
+            raise
+        finally:
+            watchdog.cancel()
+            child.stdout.close()
+        child.returncode = os.waitstatus_to_exitcode(status)
+        elapsed = time.perf_counter() - began
+        errors.seek(0)
+        complaint = errors.read().decode(errors="replace").strip()
+    if child.returncode != 0:
+        raise Failed(f"{' '.join(command)}\nended with {child.returncode}\n{complaint}")
+    if complaint:
+        print(complaint, file=sys.stderr)
+    figures = json.loads(output)
+    cpu = usage.ru_utime + usage.ru_stime
+    figures.update(user_s=usage.ru_utime, sys_s=usage.ru_stime, cpu_percent=100 * cpu / elapsed)
+    return figures
+
+
+def digest(path):
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def make_row(case, rounds):
+    """One row: medians of the rounds; of peaks the highest."""
+    row = {"workload": case.workload, "runner": case.runner, "label": case.label, **rounds[-1]}
+    for key in MEDIANS:
+        if key in row:
+            row[key] = statistics.median(figures[key] for figures in rounds)
+    for key in WORST:
+        if key in row:
+            row[key] = max(figures[key] for figures in rounds)
+    row["rounds"] = len(rounds)
+    row["walls_s"] = [figures["wall_s"] for figures in rounds]
+    if case.program == "weft":
+        row["reserve"] = case.args.get("reserve", 1) != 0
+    return row
+
+
+def asyncio_row(row, same):
+    """What a row is compared with: asyncio; for offloaded calls, asyncio's offloaded calls."""
+    if row["runner"] == "weft" and row.get("mode") == "offloaded":
+        return next((r for r in same if r["runner"] == "asyncio+threads"), None)
+    return next((r for r in same if r["runner"] == "asyncio"), None)
+
+
+def add_speedups(rows):
+    """How many times as fast as asyncio, and as weft with one worker (median of paired rounds)."""
+    for row in rows:
+        if row["workload"] == "hogs":
+            continue  # it runs for a given time
+        same = [other for other in rows if other["workload"] == row["workload"]]
+        base = asyncio_row(row, same)
+        if base and row is not base:
+            row["speedup_asyncio"] = base["wall_s"] / row["wall_s"]
+        one = next((r for r in same if r.get("reserve") is False
+                    and r.get("mode") == row.get("mode")), None)
+        if one and row["runner"] == "weft" and row is not one:
+            pairs = zip(one["walls_s"], row["walls_s"])
+            row["speedup_one_worker"] = statistics.median(a / b for a, b in pairs)
+
+
+def run_cases(cases, programs, progress, scratch):
+    """Run every case, the rounds of a workload's cases in turns; return the rows."""
+    rows = []
+    for workload in dict.fromkeys(case.workload for case in cases):
+        mine = [case for case in cases if case.workload == workload]
+        results = {id(case): [] for case in mine}
+        for number in range(max(case.rounds for case in mine)):
+            for case in mine:
+                if number < case.rounds:
+                    progress.running(case, number)
+                    results[id(case)].append(run_case(case, programs, scratch))
+        rows += [make_row(case, results[id(case)]) for case in mine]
+    add_speedups(rows)
+    return rows
+
+
+def run_case(case, programs, scratch):
+    if case.workload != "index":
+        return programs.run(case.program, case.workload, case.args)
+    out = os.path.join(scratch, "index.txt")
+    figures = programs.run(case.program, case.workload, {**case.args, "out": out})
+    figures["output_sha256"] = digest(out)
+    os.unlink(out)
+    return figures
