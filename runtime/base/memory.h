@@ -42,7 +42,8 @@ void weft__free(void *p);
 /* ---- statistics ---- */
 
 struct weft__memory_stats {
-  char allocator[48];      /* "jemalloc 5.3.0" or "glibc 2.36": what really serves malloc */
+  char allocator[48];      /* what really serves malloc: "jemalloc 5.3.0", "glibc 2.36",
+                              "sanitizer", "valgrind" */
   uint64_t allocations;    /* successful allocations through the seam, the runtime's own */
   uint64_t frees;          /* of them, given back */
   uint64_t live_bytes;     /* usable bytes now held by the runtime's own */
@@ -50,12 +51,13 @@ struct weft__memory_stats {
   uint64_t uv_frees;
   uint64_t uv_live_bytes;
   uint64_t failures;       /* allocations that returned NULL, injected ones included */
-  uint64_t heap_allocated; /* the whole process: bytes in live blocks, */
+  uint64_t heap_allocated; /* the whole process (0 where it is not known): bytes in live blocks, */
   uint64_t heap_active;    /* in pages that hold live blocks, */
   uint64_t heap_resident;  /* resident in memory for the heap */
 };
 
-/* Any thread. The counts are exact when no other thread allocates. */
+/* Any thread. The counts are exact when no other thread allocates. With jemalloc it takes about
+ * 150 us, because all its threads' figures are brought up to date. */
 void weft__memory_stats(struct weft__memory_stats *ret);
 
 /* ---- fault injection, for tests ---- */

@@ -9,19 +9,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#if defined(__GLIBC__)
+#include <gnu/libc-version.h>
+#endif
+
+#include "base/annotate.h"
 #include "base/check.h"
 #include "base/counters.h"
 #include "base/memory_tally.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define WEFT__SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define WEFT__SANITIZED 1
-#endif
-#endif
-
-#if defined(WEFT__SANITIZED)
+#if WEFT__ASAN || WEFT__TSAN
 /* Of sanitizer/allocator_interface.h, which gcc's sanitizers have and its headers lack. */
 extern size_t __sanitizer_get_current_allocated_bytes(void);
 extern size_t __sanitizer_get_heap_size(void);
@@ -162,15 +159,20 @@ static void ask_jemalloc(struct weft__memory_stats *s) {
   s->heap_resident = mallctl_size("stats.resident");
 }
 
-#if defined(WEFT__SANITIZED)
+#if WEFT__ASAN || WEFT__TSAN
 static void ask_libc(struct weft__memory_stats *s) {
   snprintf(s->allocator, sizeof s->allocator, "sanitizer");
   s->heap_allocated = __sanitizer_get_current_allocated_bytes();
   s->heap_active = s->heap_resident = __sanitizer_get_heap_size();
 }
 #elif defined(__GLIBC__)
-#include <gnu/libc-version.h>
 static void ask_libc(struct weft__memory_stats *s) {
+#if WEFT__MEMCHECK
+  if (RUNNING_ON_VALGRIND) {
+    snprintf(s->allocator, sizeof s->allocator, "valgrind");
+    return;
+  }
+#endif
   snprintf(s->allocator, sizeof s->allocator, "glibc %s", gnu_get_libc_version());
   struct mallinfo2 m = mallinfo2();
   s->heap_allocated = m.uordblks + m.hblkhd;

@@ -295,12 +295,13 @@ static void the_allocator_that_is_named_serves_malloc_and_the_seam(void **state)
   void *volatile p = malloc(size);
   void *q = weft__alloc(size);
   struct weft__memory_stats during = now();
-  CHECK(during.heap_allocated >= before.heap_allocated + 2 * size);
+  bool figures = strcmp(during.allocator, "valgrind") != 0; /* it keeps its own to itself */
+  CHECK(!figures || during.heap_allocated >= before.heap_allocated + 2 * size);
   CHECK(during.heap_active >= during.heap_allocated);
-  CHECK(during.heap_resident > 0);
+  CHECK(!figures || during.heap_resident > 0);
   free(p);
   weft__free(q);
-  CHECK(now().heap_allocated < during.heap_allocated);
+  CHECK(!figures || now().heap_allocated < during.heap_allocated);
 }
 
 #if WEFT_JEMALLOC
@@ -327,7 +328,8 @@ static void jemalloc_serves_this_build(void **state) {
 static void the_c_library_or_the_sanitizer_serves_this_build(void **state) {
   (void)state;
   struct weft__memory_stats s = now();
-  CHECK(strncmp(s.allocator, "glibc ", 6) == 0 || strcmp(s.allocator, "sanitizer") == 0);
+  CHECK(strncmp(s.allocator, "glibc ", 6) == 0 || strcmp(s.allocator, "sanitizer") == 0 ||
+        strcmp(s.allocator, "valgrind") == 0);
 }
 #endif
 
