@@ -33,10 +33,9 @@ async def hog(until, burn_s):
     return units
 
 
-async def ticker(until, lateness):
-    due = time.perf_counter()
-    while due < until:
-        due += 0.001
+async def ticker(began, seconds, lateness):
+    for tick in range(1, round(seconds * 1000) + 1):
+        due = began + tick / 1000
         wait = due - time.perf_counter()
         if wait > 0:
             await asyncio.sleep(wait)
@@ -49,7 +48,7 @@ async def phase(hogs, burn_s, seconds, lateness):
     until = began + seconds
     tasks = [hog(until, burn_s) for _ in range(hogs)]
     if lateness is not None:
-        tasks.append(ticker(until, lateness))
+        tasks.append(ticker(began, seconds, lateness))
     results = await asyncio.gather(*tasks)
     return sum(results[:hogs]) / (time.perf_counter() - began)
 

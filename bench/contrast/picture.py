@@ -1,7 +1,7 @@
 """The picture: asyncio's one lane above weft's, a bar for every task, stolen ones marked.
 
-The first timeline is asyncio's; the others are weft's and share one scale, which a wedge shows to be
-a magnified piece of asyncio's. Plain SVG, light background, colours that colour-blind eyes tell
+The first timeline is asyncio's; the others are weft's and share one scale, which a wedge shows to
+be a magnified piece of asyncio's. Plain SVG, light background, colours that colour-blind eyes tell
 apart (and a hatch, for print).
 """
 

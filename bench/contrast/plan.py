@@ -24,12 +24,14 @@ class Workload:
 
 WORKLOADS = (
     Workload("sleepers", "{tasks:,} tasks that sleep 100 ms and are gathered", {}),
-    Workload("primes", "{tasks} CPU-bound tasks that each count the primes below 50,000", {"tasks": 16}),
+    Workload("primes", "{tasks} CPU-bound tasks that each count the primes below 50,000",
+             {"tasks": 16}),
     Workload("skynet", "fork-join: a tree of tasks with {leaves:,} leaves", {"leaves": 100_000}),
     Workload("blocking", "{calls} calls that block for 100 ms", {}),
     Workload("hogs", "a 1 ms ticker beside 4 hogs that compute 10 ms between yields",
              {"phase_ms": 400, "phases": 1}),
-    Workload("index", "word and name index of {files} files, {bytes:,} bytes, and {queries:,} queries", {}),
+    Workload("index", "word and name index of {files} files, {bytes:,} bytes, and {queries:,} "
+             "queries", {}),
 )
 
 

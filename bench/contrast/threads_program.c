@@ -80,7 +80,7 @@ struct hog {
 };
 
 struct ticker {
-  int64_t until;
+  int64_t began, until;
   struct lateness lateness;
 };
 
@@ -92,8 +92,11 @@ static void *hog(void *arg) {
 
 static void *ticker(void *arg) {
   struct ticker *t = arg;
-  for (int64_t due = clock_ns() + 1000000; due < t->until; due += 1000000) {
-    int64_t wait = due - clock_ns();
+  int64_t due = t->began;
+  while (due < t->until) {
+    int64_t wait;
+    due += 1000000;
+    wait = due - clock_ns();
     if (wait > 0) sleep_ns(wait);
     lateness_add(&t->lateness, clock_ns() - due);
   }
@@ -111,6 +114,7 @@ static int phase(long hogs, int64_t burn_ns, int64_t length, struct ticker *tick
     r = start(&threads[started], hog, &each[started]);
   }
   if (r == 0 && tick) {
+    tick->began = began;
     tick->until = until;
     if ((r = start(&threads[started], ticker, tick)) == 0) started++;
   }

@@ -20,7 +20,7 @@ struct hog {
 };
 
 struct ticker {
-  int64_t until;
+  int64_t began, until;
   struct lateness *lateness;
 };
 
@@ -38,7 +38,7 @@ static int hog(void *arg) {
 
 static int ticker(void *arg) {
   struct ticker *t = arg;
-  int64_t due = clock_ns();
+  int64_t due = t->began;
   while (due < t->until) {
     int64_t wait;
     int r;
@@ -54,7 +54,7 @@ static int ticker(void *arg) {
 static int phase(struct hogs *all, bool with_ticker, double *rate) {
   int64_t began = clock_ns(), until = began + all->length, units = 0;
   struct hog *each = need(calloc((size_t)all->hogs, sizeof *each));
-  struct ticker tick = {.until = until, .lateness = &all->lateness};
+  struct ticker tick = {.began = began, .until = until, .lateness = &all->lateness};
   weft_group group = WEFT_GROUP_INIT;
   int r;
   for (long i = 0; i < all->hogs; i++) {
