@@ -60,10 +60,12 @@ int weft__await_taken(struct weft__task *cur, struct weft__task *t, uint32_t key
   int r = weft__wait_done(cur, t, key, false);
   if (r == 0) return t->code;
   /* Cancelled, or no memory to wait with a deadline: either way t is this task's to end. */
-  weft__cancel_task(t, key);
+  bool passed = weft__cancel_task(t, key) == 1;
   weft__wait_done(cur, t, key, true);
   if (r != WEFT_ECANCELED || (was_cancelled && !cur->shield)) return r;
-  if (t->code != WEFT_ECANCELED) cur->sticky = false; /* it refused: this cancel is done with */
+  /* A task that got the cancel and refused it has done with it; one that had ended before leaves it
+   * to the awaiter's next suspension. */
+  if (passed && t->code != WEFT_ECANCELED) cur->sticky = false;
   return t->code;
 }
 

@@ -154,7 +154,7 @@ static inline unsigned weft__deque_take_half(struct weft__deque *d, void **out, 
  * faster, which alone sets *lost. Pays for the heavy fence only when there is something to take. */
 static inline void *weft__deque_steal(struct weft__deque *d, bool *lost) {
   *lost = false;
-  uint64_t t = weft__load_acquire_u64(&d->top);
+  uint64_t t = weft__load_relaxed_u64(&d->top);
   if (weft__deque_span(t, weft__load_relaxed_u64(&d->bottom)) == 0) return NULL;
   weft__fence_heavy(); /* top before bottom; pairs with the light fence in pop */
   uint64_t b = weft__load_acquire_u64(&d->bottom); /* pairs with push's release */

@@ -82,8 +82,6 @@ static void lease(struct weft__worker *r, struct weft__worker *w) {
 static void *reserve_main(void *arg) {
   struct weft__worker *r = arg;
   struct weft__worker *w = &r->rt->workers[r->index];
-  weft__self_set(r);
-  weft__context_init_thread(&r->sched);
   weft__worker_thread_begin(r);
   while (weft__life(r->rt) != WEFT__ENDED) {
     if (weft__load_acquire_u32(&r->lease) == WEFT__LEASE_WANTED) lease(r, w);
@@ -95,8 +93,6 @@ static void *reserve_main(void *arg) {
     weft__xchg_u32(&r->park, WEFT__AWAKE);
   }
   weft__worker_thread_end(r);
-  weft__context_fini(&r->sched);
-  weft__self_set(NULL);
   return NULL;
 }
 

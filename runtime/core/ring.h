@@ -38,8 +38,8 @@ struct weft__ring {
   uint64_t head_seen;
 
   /* Number of the oldest element. Moved by compare-and-swap only (acq_rel), by any thread. Its
-   * release pairs with push's acquire (the copy is done) and with the takers' acquire (who sees a
-   * head sees a tail that is not behind it). */
+   * release pairs with push's acquire (the copy is done) and with a thief's acquire (who sees a head
+   * sees a tail that is not behind it). */
   _Alignas(WEFT__CACHE_LINE) weft__atomic_u64 head;
 
   /* Written by the owner only; ordered by tail and head, hence all relaxed. */
@@ -54,8 +54,9 @@ static inline weft__atomic_ptr *weft__ring_slot(struct weft__ring *r, uint64_t i
  * capacity. Orders nothing: who parks on the answer needs a fence between publishing that and
  * looking here. An element that stays in the ring is never overlooked. */
 static inline unsigned weft__ring_len(const struct weft__ring *r) {
-  uint64_t h = weft__load_acquire_u64(&r->head); /* before tail: it only grows */
+  uint64_t h = weft__load_relaxed_u64(&r->head); /* before tail: it only grows */
   uint64_t n = weft__load_relaxed_u64(&r->tail) - h;
+  if ((int64_t)n <= 0) return 0; /* a head that is newer than the tail */
   return n < WEFT__RING_CAP ? (unsigned)n : WEFT__RING_CAP;
 }
 

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/cpus.h"
 #include "base/memory.h"
+#include "core/crash.h"
 #include "core/monitor.h"
 #include "core/ready.h"
 #include "core/reserve.h"
@@ -81,13 +82,9 @@ void weft__log(struct weft__runtime *rt, const char *format, ...) {
 
 static void *worker_main(void *arg) {
   struct weft__worker *w = arg;
-  weft__self_set(w);
-  weft__context_init_thread(&w->sched);
   weft__worker_thread_begin(w);
   weft__worker_loop(w);
   weft__worker_thread_end(w);
-  weft__context_fini(&w->sched);
-  weft__self_set(NULL);
   return NULL;
 }
 
@@ -178,8 +175,6 @@ static int run_main(struct weft__runtime *rt, weft_fn fn, void *arg, const void 
   sigemptyset(&pipe);
   sigaddset(&pipe, SIGPIPE);
   pthread_sigmask(SIG_BLOCK, &pipe, &old);
-  weft__self_set(w);
-  weft__context_init_thread(&w->sched);
   weft__worker_thread_begin(w);
   struct weft__task *t;
   int r = weft__spawn_make(w, fn, arg, &(weft_spawn_opts){.name = "main"}, &m.owner, site, &t);
@@ -193,8 +188,6 @@ static int run_main(struct weft__runtime *rt, weft_fn fn, void *arg, const void 
     for (unsigned i = 1; i < rt->nworkers; i++) weft__unpark(&rt->workers[i]);
   }
   weft__worker_thread_end(w);
-  weft__context_fini(&w->sched);
-  weft__self_set(NULL);
   pthread_sigmask(SIG_SETMASK, &old, NULL);
   return r;
 }
@@ -266,7 +259,8 @@ int weft_run(weft_fn fn, void *arg, const weft_run_opts *opts) {
   int r = init_process();
   if (r == 0) r = make_runtime(&rt, opts ? opts : &defaults);
   if (r < 0) return r;
-  r = start_threads(rt);
+  r = weft__crash_begin();
+  if (r == 0 && (r = start_threads(rt)) < 0) weft__crash_end();
   if (r < 0) {
     weft__blocking_close(&rt->blocking, WEFT__NEVER);
     free_runtime(rt);
@@ -277,6 +271,7 @@ int weft_run(weft_fn fn, void *arg, const weft_run_opts *opts) {
   weft__runtime_refuse(rt);
   bool clean = end_threads(rt);
   weft__table_remove(rt);
+  weft__crash_end();
   if (!clean) return WEFT_ETIMEDOUT;
   free_runtime(rt);
   return code;

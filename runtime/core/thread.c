@@ -4,6 +4,9 @@
 
 #include <weft/errors.h>
 
+#include "base/overflow.h"
+#include "core/worker.h"
+
 int weft__thread_start(pthread_t *ret, void *(*main)(void *), void *arg, const char *name) {
   sigset_t all, old;
   sigfillset(&all);
@@ -16,8 +19,14 @@ int weft__thread_start(pthread_t *ret, void *(*main)(void *), void *arg, const c
 }
 
 void weft__worker_thread_begin(struct weft__worker *w) {
-  (void)w;
+  weft__self_set(w);
+  weft__context_init_thread(&w->sched);
+  /* Without memory for it an overflow is still caught by the guard, only without a name. */
+  (void)weft__overflow_thread_init();
 }
+
 void weft__worker_thread_end(struct weft__worker *w) {
-  (void)w;
+  weft__overflow_thread_fini();
+  weft__context_fini(&w->sched);
+  weft__self_set(NULL);
 }
