@@ -10,7 +10,7 @@
 /* False until weft__fence_init() succeeds, so that fences used before it are full ones. */
 bool weft__fence_asymmetric;
 
-#if defined(WEFT__FENCE_BY_RMW)
+#if WEFT__TSAN
 weft__atomic_u32 weft__fence_word;
 #endif
 
@@ -19,7 +19,7 @@ static long membarrier(int command) {
 }
 
 void weft__fence_init(void) {
-#if defined(WEFT__FENCE_BY_RMW)
+#if WEFT__TSAN
   weft__fence_asymmetric = false; /* TSan sees no edge through membarrier */
 #else
   weft__fence_asymmetric = membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;

@@ -44,6 +44,8 @@
 
 #include <stdatomic.h>
 
+#include "base/annotate.h"
+
 typedef struct weft__atomic_u32 {
   _Atomic(uint32_t) v;
 } weft__atomic_u32;
@@ -113,19 +115,11 @@ WEFT__ATOMIC_FETCH(u64, uint64_t)
 #undef WEFT__ATOMIC_ACCESS
 #undef WEFT__ATOMIC_FETCH
 
-#if defined(__SANITIZE_THREAD__)
-#define WEFT__FENCE_BY_RMW 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define WEFT__FENCE_BY_RMW 1
-#endif
-#endif
-
 /* Whether the light fence may be a compiler barrier. Written by weft__fence_init() and
  * weft__fence_use_full() while no other thread runs, hence plain. */
 extern bool weft__fence_asymmetric;
 
-#if defined(WEFT__FENCE_BY_RMW)
+#if WEFT__TSAN
 /* TSan does not model fences. A seq_cst read-modify-write of one shared word is as strong for our
  * purpose: all of them are in one order, and the later one acquires what the earlier released. */
 extern weft__atomic_u32 weft__fence_word;
