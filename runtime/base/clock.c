@@ -248,8 +248,8 @@ static uint64_t continue_line(struct sample now, double rate, uint64_t ns) {
 
 static uint64_t renew(void) {
   struct sample now = compare();
-  if (baseline.ns == 0 || now.count <= baseline.count || now.ns < baseline.ns)
-    return start_over(now);
+  if (baseline.ns == 0) return start_over(now);
+  /* A counter that began anew gives an absurd number here, and an implausible rate below. */
   uint64_t counts = now.count - baseline.count;
   uint64_t ns = now.ns - baseline.ns;
   bool coarse = counts / BASELINE_PER_WIDTH < now.width + baseline.width;
@@ -309,9 +309,7 @@ weft_ns weft_now(void) {
 /* Under the lock. */
 static void use(enum source which) {
   set_line(0, 0, 0, 0);
-  baseline = (struct sample){.ns = 0};
-  if (which == COUNTER) baseline = compare();
-  successor = baseline;
+  baseline = successor = (struct sample){.ns = 0};
   rate_before = 0;
   given = line_end = 0;
   atomic_store_explicit(&source, which, memory_order_release);

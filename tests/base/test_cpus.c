@@ -277,12 +277,14 @@ static void garbage_lines_are_passed_over(void **state) {
   (void)state;
   char mounts[24000];
   put("proc/self/cgroup", "\n:\n::\nx\n5\n0:\n0::\n0::relative\n7:cpu\n9:cpux,xcpu:/a\n0::/a\n");
-  /* A line longer than any buffer, then short ones of every wrong kind, then the real one. */
-  memset(mounts, 'o', 20000);
-  snprintf(mounts + 20000, sizeof mounts - 20000,
-           " - cgroup2 x y\n\n1\n1 2 3 4 5 6\n1 2 3 / /sys rw -\n1 2 3 / /sys rw - cgroup2\n"
-           "1 2 3 / /sys rw - cgroup2 x\n - \n"
+  /* A line longer than any buffer, whose end looks like a mount when it is cut into pieces of 4095
+   * bytes; then short ones of every wrong kind; then the real one. */
+  memset(mounts, 'o', 2 * 4095);
+  snprintf(mounts + 2 * 4095, sizeof mounts - 2 * 4095,
+           "1 2 0:26 / /trap rw - cgroup2 x rw\n\n1\n1 2 3 4 5 6\n1 2 3 / /sys rw -\n"
+           "1 2 3 / /sys rw - cgroup2\n1 2 3 / /sys rw - cgroup2 x\n - \n"
            "30 22 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw");
+  put("trap/cpu.max", "100000 100000\n");
   put("proc/self/mountinfo", mounts);
   put("sys/fs/cgroup/a/cpu.max", "200000 100000\n");
   CHECK_UINT(usable(8), 2);

@@ -84,7 +84,9 @@ static void sizes_that_cannot_be_give_null(void **state) {
   CHECK_PTR(weft__alloc_aligned(64, huge), NULL);
   char *p = weft__strdup("kept");
   assert_non_null(p);
+  uint64_t live = now().live_bytes;
   CHECK_PTR(weft__realloc(p, huge), NULL);
+  CHECK_UINT(now().live_bytes, live);
   CHECK_STR(p, "kept");
   weft__free(p);
   CHECK_UINT(now().failures - failures, 4);
@@ -139,7 +141,7 @@ static void counts_outlive_their_threads_and_blocks_may_end_elsewhere(void **sta
   CHECK_UINT(after.live_bytes, before.live_bytes);
 }
 
-enum { CROWD = 200, ROUNDS = 500 };
+enum { CROWD = 200, ROUNDS = 30000 };
 static pthread_barrier_t all_here;
 
 static void *one_of_a_crowd(void *arg) {
@@ -170,9 +172,16 @@ static void counts_are_exact_with_more_threads_than_tallies(void **state) {
   CHECK_UINT(after.live_bytes, before.live_bytes);
 }
 
-/* A destructor of the program's own that runs after the seam's. */
+/* A destructor of the program's own that runs after the seam's: the thread has given its tally back
+ * and another thread may have it. */
+enum { LATE = 2000 };
+
 static void frees_late(void *block) {
   weft__free(block);
+  for (int i = 0; i < LATE; i++) {
+    void *p = weft__alloc(10);
+    weft__free(p);
+  }
 }
 
 static void *keeps_a_block_to_its_end(void *arg) {
@@ -180,20 +189,24 @@ static void *keeps_a_block_to_its_end(void *arg) {
   return NULL;
 }
 
-static void destructors_of_the_program_may_still_free(void **state) {
+static void destructors_of_the_program_may_still_allocate_and_free(void **state) {
   (void)state;
+  enum { WAVES = 50, THREADS = 8 };
   pthread_key_t key;
   weft__free(weft__alloc(1)); /* the seam's own key is older than this one */
   assert_int_equal(pthread_key_create(&key, frees_late), 0);
   struct weft__memory_stats before = now();
-  for (int i = 0; i < 200; i++) {
-    pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, keeps_a_block_to_its_end, &key), 0);
-    pthread_join(thread, NULL);
+  for (int wave = 0; wave < WAVES; wave++) {
+    pthread_t threads[THREADS];
+    for (int i = 0; i < THREADS; i++)
+      assert_int_equal(pthread_create(&threads[i], NULL, keeps_a_block_to_its_end, &key), 0);
+    for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
   }
   pthread_key_delete(key);
-  CHECK_UINT(now().live_bytes, before.live_bytes);
-  CHECK_UINT(now().frees - before.frees, 200);
+  struct weft__memory_stats after = now();
+  CHECK_UINT(after.live_bytes, before.live_bytes);
+  CHECK_UINT(after.frees - before.frees, WAVES * THREADS * (LATE + 1));
+  CHECK_UINT(after.allocations - before.allocations, WAVES * THREADS * (LATE + 1));
 }
 
 /* ---- how it fails ---- */
@@ -341,7 +354,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(calls_and_live_bytes_are_counted),
     cmocka_unit_test(counts_outlive_their_threads_and_blocks_may_end_elsewhere),
     cmocka_unit_test(counts_are_exact_with_more_threads_than_tallies),
-    cmocka_unit_test(destructors_of_the_program_may_still_free),
+    cmocka_unit_test(destructors_of_the_program_may_still_allocate_and_free),
     cmocka_unit_test(the_nth_allocation_fails_once),
     cmocka_unit_test(every_kind_of_allocation_can_fail),
     cmocka_unit_test(counting_alone_makes_nothing_fail),
