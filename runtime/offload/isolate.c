@@ -10,11 +10,13 @@
 #include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <weft/errors.h>
 
+#include "base/check.h"
 #include "base/sys.h"
 
 /* PF_EXITING of linux/sched.h, which is no user header; field 9 of stat shows it since Linux 2.6. */
@@ -71,21 +73,46 @@ static int close_range_of(unsigned first, unsigned last) {
 }
 
 /* For kernels before 5.9. */
-static int close_listed(int keep) {
+static int close_listed(int first, int keep) {
   DIR *dir = opendir("/proc/self/fd");
   if (!dir) return -errno;
   for (struct dirent *e; (e = readdir(dir)) != NULL;) {
     int fd = atoi(e->d_name);
-    if (fd > 2 && fd != keep && fd != dirfd(dir)) close(fd);
+    if (e->d_name[0] != '.' && fd >= first && fd != keep && fd != dirfd(dir)) close(fd);
   }
   closedir(dir);
   return 0;
 }
 
-int weft__isolate_fds(int keep) {
-  int r = close_range_of(3, (unsigned)keep - 1);
+int weft__isolate_fds(int first, int keep) {
+  WEFT__ASSERT(first > 2 && keep >= first);
+  int r = close_range_of((unsigned)first, (unsigned)keep - 1);
   if (r == 0) r = close_range_of((unsigned)keep + 1, UINT_MAX);
-  return r < 0 ? close_listed(keep) : 0;
+  return r < 0 ? close_listed(first, keep) : 0;
+}
+
+int weft__isolate_floor(int room) {
+  struct rlimit limit;
+  int highest = 2;
+  DIR *dir = opendir("/proc/self/fd");
+  if (!dir) return -errno;
+  for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+    int fd = atoi(e->d_name);
+    if (fd > highest && fd != dirfd(dir)) highest = fd;
+  }
+  closedir(dir);
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < INT_MAX) {
+    int most = (int)limit.rlim_cur - room;
+    if (highest >= most) highest = most - 1;
+  }
+  return highest < 3 ? 3 : highest + 1;
+}
+
+int weft__isolate_lift(int fd, int floor) {
+  int lifted = fcntl(fd, F_DUPFD_CLOEXEC, floor);
+  int r = lifted < 0 ? -errno : lifted;
+  close(fd);
+  return r;
 }
 
 void weft__isolate_stdio(void) {

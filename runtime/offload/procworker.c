@@ -36,10 +36,11 @@ static int is_call(const struct weft__crew *crew, const struct weft__frame *f) {
          f->out_len <= crew->max_payload;
 }
 
-_Noreturn void weft__procworker_main(const struct weft__crew *crew, unsigned slot, int channel) {
+_Noreturn void weft__procworker_main(const struct weft__crew *crew, unsigned slot, int channel,
+                                     int floor) {
   struct weft__frame f;
   int r;
-  if (weft__isolate_fds(channel) < 0 || weft__area_keep(&crew->area, slot) < 0) {
+  if (weft__isolate_fds(floor, channel) < 0 || weft__area_keep(&crew->area, slot) < 0) {
     _exit(WEFT__EXIT_SETUP);
   }
   weft__isolate_signals();

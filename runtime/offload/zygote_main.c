@@ -29,12 +29,14 @@ struct zygote {
   const struct weft__crew *crew;
   int control;
   int sigchld; /* signalfd */
+  int floor;   /* its descriptors have numbers from here on, see isolate.h */
   struct child children[WEFT__PROCPOOL_MAX];
 };
 
-static void tell(int channel, struct weft__frame f) {
-  /* Refused only when the worker has filled the channel with garbage: the pool then sees its end. */
-  (void)weft__frame_send(channel, &f, -1, MSG_DONTWAIT);
+/* False when the channel is full of a worker's garbage, or the kernel short of memory. A death that
+ * cannot be told is seen by the pool as the end of the channel. */
+static bool tell(int channel, struct weft__frame f) {
+  return weft__frame_send(channel, &f, -1, MSG_DONTWAIT) == 0;
 }
 
 static uint32_t how_it_died(int status) {
@@ -45,9 +47,10 @@ static void bury(struct zygote *z, pid_t pid, int status) {
   for (unsigned slot = 0; slot < z->crew->workers; slot++) {
     struct child *c = &z->children[slot];
     if (c->pid != pid) continue;
-    tell(c->channel,
-         (struct weft__frame){
-             .kind = WEFT__FRAME_DEATH, .slot = slot, .pid = pid, .how = how_it_died(status)});
+    (void)tell(c->channel, (struct weft__frame){.kind = WEFT__FRAME_DEATH,
+                                                .slot = slot,
+                                                .pid = pid,
+                                                .how = how_it_died(status)});
     close(c->channel);
     c->pid = 0;
     return;
@@ -79,15 +82,21 @@ static void spawn(struct zygote *z, unsigned slot, int channel) {
     bury(z, c->pid, status);
   }
   pid_t pid = fork();
-  if (pid == 0) weft__procworker_main(z->crew, slot, channel);
+  if (pid == 0) weft__procworker_main(z->crew, slot, channel, z->floor);
   if (pid < 0) {
-    tell(channel,
-         (struct weft__frame){.kind = WEFT__FRAME_STILLBORN, .slot = slot, .code = -errno});
+    (void)tell(channel,
+               (struct weft__frame){.kind = WEFT__FRAME_STILLBORN, .slot = slot, .code = -errno});
     close(channel);
     return;
   }
   *c = (struct child){.pid = pid, .channel = channel};
-  tell(channel, (struct weft__frame){.kind = WEFT__FRAME_BORN, .slot = slot, .pid = pid});
+  struct weft__frame born = {.kind = WEFT__FRAME_BORN, .slot = slot, .pid = pid};
+  if (!tell(channel, born)) kill_child(z, slot); /* its death is told instead, or seen */
+}
+
+static void admit(struct zygote *z, unsigned slot, int channel) {
+  int lifted = weft__isolate_lift(channel, z->floor);
+  if (lifted >= 0) spawn(z, slot, lifted); /* else the pool sees the end of the channel */
 }
 
 /* False when the pool is gone. */
@@ -99,7 +108,7 @@ static bool obey(struct zygote *z) {
   if (f.kind == WEFT__FRAME_KILL)
     kill_child(z, f.slot);
   else if (f.kind == WEFT__FRAME_SPAWN && channel >= 0)
-    spawn(z, f.slot, channel);
+    admit(z, f.slot, channel);
   else
     return false;
   return true;
@@ -120,19 +129,31 @@ static void serve(struct zygote *z) {
   }
 }
 
-_Noreturn void weft__zygote_main(const struct weft__crew *crew, int control) {
-  struct zygote z = {.crew = crew, .control = control};
+/* Everything that may fail before the first request. */
+static bool set_up(struct zygote *z) {
   sigset_t sigchld;
-  (void)setpgid(0, 0);
-  (void)prctl(PR_SET_NAME, "weft-zygote");
   weft__isolate_stdio();
   weft__isolate_signals();
   sigemptyset(&sigchld);
   sigaddset(&sigchld, SIGCHLD);
   sigprocmask(SIG_BLOCK, &sigchld, NULL);
-  if (weft__isolate_fds(control) < 0) _exit(WEFT__EXIT_SETUP);
-  z.sigchld = signalfd(-1, &sigchld, SFD_CLOEXEC | SFD_NONBLOCK);
-  if (z.sigchld < 0) _exit(WEFT__EXIT_SETUP);
+  /* Its own two, one while it is received, one copy for each worker, and some for what libraries open
+   * at a fork. */
+  z->floor = weft__isolate_floor((int)z->crew->workers + 16);
+  if (z->floor < 0) return false;
+  z->control = weft__isolate_lift(z->control, z->floor);
+  if (z->control < 0 || weft__isolate_fds(3, z->control) < 0) return false;
+  z->sigchld = signalfd(-1, &sigchld, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (z->sigchld < 0) return false;
+  z->sigchld = weft__isolate_lift(z->sigchld, z->floor);
+  return z->sigchld >= 0;
+}
+
+_Noreturn void weft__zygote_main(const struct weft__crew *crew, int control) {
+  struct zygote z = {.crew = crew, .control = control};
+  (void)setpgid(0, 0);
+  (void)prctl(PR_SET_NAME, "weft-zygote");
+  if (!set_up(&z)) _exit(WEFT__EXIT_SETUP);
   serve(&z);
   for (unsigned slot = 0; slot < crew->workers; slot++) kill_child(&z, slot);
   reap(&z, 0);

@@ -9,14 +9,16 @@
 #include <weft/offload.h>
 
 enum {
-  JOB_ECHO,  /* out = in */
-  JOB_FAIL,  /* returns the int in `in`, having written to out */
-  JOB_FILL,  /* in: size_t n; sets the length to n, writes what fits */
-  JOB_PID,   /* out: pid_t of the worker */
-  JOB_SUM,   /* in: bytes; out: uint64_t their sum */
-  JOB_DIE,   /* in: enum death */
-  JOB_WAIT,  /* says on the board that it runs, then waits until the board says go */
-  JOB_PROBE, /* out: struct probe */
+  JOB_ECHO,     /* out = in */
+  JOB_FAIL,     /* returns the int in `in`, having written to out */
+  JOB_FILL,     /* in: size_t n; sets the length to n, writes what fits */
+  JOB_PID,      /* out: pid_t of the worker */
+  JOB_SUM,      /* in: bytes; out: uint64_t their sum */
+  JOB_DIE,      /* in: enum death */
+  JOB_WAIT,     /* says on the board that it runs, then waits until the board says go */
+  JOB_PROBE,    /* out: struct probe */
+  JOB_TICKET,   /* out: uint32_t, counted from 0 on the board */
+  JOB_SHOW_PID, /* JOB_PID that also writes it on the board when it begins */
   JOBS
 };
 extern const weft_job jobs[JOBS];
@@ -48,7 +50,8 @@ int death_answer(enum death d);
 struct board {
   _Atomic(uint32_t) running; /* JOB_WAIT jobs that have begun */
   _Atomic(uint32_t) go;
-  _Atomic(int32_t) pid;   /* of the worker in JOB_WAIT that began last */
+  _Atomic(int32_t) pid; /* of the worker in JOB_WAIT that began last */
+  _Atomic(uint32_t) tickets;
   _Atomic(int32_t) child; /* that DIE_LEAVING_A_CHILD left */
 };
 extern struct board *board;

@@ -65,6 +65,7 @@ int watch_process(pid_t pid) {
 }
 
 void await_end(int pidfd) {
+  if (pidfd < 0) return; /* said by watch_process */
   struct pollfd p = {.fd = pidfd, .events = POLLIN};
   int r;
   do {
@@ -75,6 +76,7 @@ void await_end(int pidfd) {
 }
 
 void kill_and_await(pid_t pid) {
+  if (!CHECK(pid > 1)) return; /* 0 and below mean whole groups */
   int pidfd = watch_process(pid);
   CHECK_INT(kill(pid, SIGKILL), 0);
   await_end(pidfd);

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/sys.h"
@@ -90,7 +91,7 @@ static void signals_are_reset(void **state) {
 
 static int only_one_is_left(void *arg) {
   int keep = *(int *)arg;
-  if (weft__isolate_fds(keep) != 0) return 1;
+  if (weft__isolate_fds(3, keep) != 0) return 1;
   for (int fd = 3; fd < 2000; fd++) {
     if ((fcntl(fd, F_GETFD) >= 0) != (fd == keep)) return 2;
   }
@@ -111,6 +112,56 @@ static void descriptors_are_closed_but_one(void **state) {
   assert_int_equal(in_child(only_one_is_left, &high), 256);
   for (int i = 0; i < 20; i++) close(fds[i]);
   close(high);
+}
+
+static int only_the_upper_part_is_closed(void *arg) {
+  const int *fds = arg; /* two below the first one to close, then three */
+  if (weft__isolate_fds(fds[2], fds[3]) != 0) return 1;
+  for (int i = 0; i < 5; i++) {
+    if ((fcntl(fds[i], F_GETFD) >= 0) != (i < 2 || i == 3)) return 2 + i;
+  }
+  return 0;
+}
+
+static void descriptors_below_the_first_stay(void **state) {
+  (void)state;
+  int fds[5];
+  for (int i = 0; i < 5; i++) {
+    fds[i] = fcntl(0, F_DUPFD, 100 + 10 * i);
+    assert_true(fds[i] >= 100);
+  }
+  assert_int_equal(in_child(only_the_upper_part_is_closed, fds), 256);
+  for (int i = 0; i < 5; i++) close(fds[i]);
+}
+
+static void the_floor_is_above_all_that_is_open(void **state) {
+  (void)state;
+  struct rlimit limit;
+  int before = weft__isolate_floor(4);
+  int high = fcntl(0, F_DUPFD, before + 50);
+  assert_true(before >= 3);
+  assert_int_equal(high, before + 50);
+  assert_int_equal(weft__isolate_floor(4), high + 1);
+  assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  rlim_t old = limit.rlim_cur;
+  limit.rlim_cur = (rlim_t)high + 3;
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  assert_int_equal(weft__isolate_floor(2), high + 1);
+  assert_int_equal(weft__isolate_floor(20), high + 3 - 20); /* at the limit room is worth more */
+  assert_int_equal(weft__isolate_floor(100000), 3);
+  limit.rlim_cur = old;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  close(high);
+}
+
+static void a_lifted_descriptor_leaves_its_old_number(void **state) {
+  (void)state;
+  int fd = open("/dev/null", O_RDONLY);
+  int lifted = weft__isolate_lift(fd, 300);
+  assert_true(lifted >= 300);
+  assert_int_equal(fcntl(fd, F_GETFD), -1);
+  assert_int_equal(fcntl(lifted, F_GETFD), FD_CLOEXEC);
+  close(lifted);
 }
 
 static int flush_after_isolation(void *arg) {
@@ -149,6 +200,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_joined_thread_is_never_counted),
     cmocka_unit_test(signals_are_reset),
     cmocka_unit_test(descriptors_are_closed_but_one),
+    cmocka_unit_test(descriptors_below_the_first_stay),
+    cmocka_unit_test(the_floor_is_above_all_that_is_open),
+    cmocka_unit_test(a_lifted_descriptor_leaves_its_old_number),
     cmocka_unit_test(output_of_the_parent_is_not_printed_twice),
 };
 

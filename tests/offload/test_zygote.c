@@ -1,5 +1,6 @@
 /* The zygote, its workers and one slot's side of their channel, without a runtime: the waits block. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -114,7 +115,6 @@ static void every_death_is_told(void **state) {
   give_birth(1);
   for (int d = 0; d < DEATHS; d++) {
     struct weft__proccall c;
-    slots[0].seq = 0; /* what a job can guess, which the tricks with sequence numbers need */
     int r = call(0, JOB_DIE, &d, sizeof d, &c);
     uint32_t how = r == 0 ? weft__procslot_bury(&slots[0], &zygote, weft__procslot_block) : 0;
     if (r != 0 || (int)how != death_answer((enum death)d)) {
@@ -343,6 +343,38 @@ static void a_zygote_that_cannot_start_leaves_nothing(void **state) {
   }
 }
 
+/* As libuv does: in a child of fork it closes the descriptors that it knows by number and opens
+ * others. In a worker these numbers must not be anything of the pool's. */
+static int library_fds[8];
+static bool library_loaded;
+
+static void library_after_fork(void) {
+  for (int i = 0; library_loaded && i < 8; i++) {
+    close(library_fds[i]);
+    library_fds[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  }
+}
+
+static void a_library_that_reopens_its_descriptors_at_fork_does_no_harm(void **state) {
+  struct weft__proccall c;
+  struct probe p;
+  stop(state);
+  for (int i = 0; i < 8; i++) library_fds[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  library_loaded = true;
+  assert_int_equal(pthread_atfork(NULL, NULL, library_after_fork), 0);
+  assert_int_equal(start(state), 0);
+  for (unsigned i = 0; i < SLOTS; i++) give_birth(i);
+  for (unsigned i = 0; i < SLOTS; i++) expect_echo(i);
+  assert_int_equal(count_children(zygote.pid), SLOTS);
+  /* What it opened for the worker is left to it. */
+  assert_int_equal(call(0, JOB_PROBE, "", 0, &c), 1);
+  memcpy(&p, weft__area_out(&crew.area, 0), sizeof p);
+  assert_int_equal(p.fds, 1 + 8);
+  library_loaded = false;
+  for (int i = 0; i < 8; i++) close(library_fds[i]);
+  fds_before -= 8;
+}
+
 /* A process that holds a zygote with an idle and a busy worker, and is then killed. */
 static _Noreturn void be_the_parent(int report) {
   struct weft__proccall c;
@@ -399,6 +431,7 @@ static const struct CMUnitTest tests[] = {
     WITH_ZYGOTE(the_zygote_ends_when_it_is_told_nonsense),
     WITH_ZYGOTE(failing_system_calls_are_passed_on),
     WITH_ZYGOTE(a_zygote_that_cannot_start_leaves_nothing),
+    WITH_ZYGOTE(a_library_that_reopens_its_descriptors_at_fork_does_no_harm),
     WITH_ZYGOTE(the_death_of_the_parent_ends_all),
 };
 
