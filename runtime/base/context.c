@@ -74,24 +74,44 @@ void weft__context_where(const weft__context *c, struct weft__context_place *ret
 #if WEFT__NOTES
 
 /* The tools must hear that the new stack was entered before any instrumented code runs on it, so a
- * context begins here. Lies at the top of the stack. */
+ * context begins here. Lies at the top of the stack; the context itself may have moved. */
 struct start {
   void (*entry)(void *arg);
   void *arg;
+  struct weft__notes notes; /* as they were when the context was armed */
 };
 
-WEFT__UNINSTRUMENTED static void begin_noted(void *arg) {
-  struct start *start = arg;
-  struct weft__notes fresh = {0};
-  weft__note_arrive(&fresh);
+/* Instrumented: ASan puts the local on the fake stack, because its address escapes, and at that
+ * occasion takes all frames out that lie deeper than the caller of this. */
+static __attribute__((noinline)) void make_a_frame(void) {
+  static _Thread_local char *volatile escape;
+  char local;
+  escape = &local;
+  (void)escape; /* the address is dead, and nobody looks */
+}
+
+/* The pad puts entry's frame deeper than the one of make_a_frame. */
+WEFT__UNINSTRUMENTED static __attribute__((noinline)) void call_entry(struct start *start) {
+  char pad[512];
+  __asm__ volatile("" : : "r"(pad) : "memory");
   start->entry(start->arg);
   weft__fatal("the entry function of a context returned");
 }
 
-static void *first_frame(void *lo, size_t size, void (*entry)(void *arg), void *arg) {
+WEFT__UNINSTRUMENTED static void begin_noted(void *arg) {
+  struct start *start = arg;
+  weft__note_begin(&start->notes);
+  make_a_frame();
+  call_entry(start);
+  weft__fatal("the first function of a context returned");
+}
+
+static void *first_frame(weft__context *c, void *lo, size_t size, void (*entry)(void *arg),
+                         void *arg) {
+  weft__note_armed(&c->notes, lo, size);
   uintptr_t top = ((uintptr_t)lo + size) & ~(uintptr_t)15;
-  struct start *start = (struct start *)(top - sizeof(struct start));
-  *start = (struct start){.entry = entry, .arg = arg};
+  struct start *start = (struct start *)((top - sizeof(struct start)) & ~(uintptr_t)15);
+  *start = (struct start){.entry = entry, .arg = arg, .notes = c->notes};
   return weft__context_frame(lo, (size_t)((char *)start - (char *)lo), begin_noted, start);
 }
 
@@ -101,10 +121,13 @@ WEFT__UNINSTRUMENTED void weft__context_switch(weft__context *from, weft__contex
   weft__note_arrive(&from->notes);
 }
 
-/* The frames of a context that ends: exit, entry, begin_noted, bottom, whose frame pointer is 0. A
- * deeper exit would leave entries on the call stack that TSan keeps for the fiber. */
+/* The frames of a context that ends: exit, entry, call_entry, begin_noted, and the bottom, whose
+ * frame pointer is 0. A deeper exit would leave entries on the call stack that TSan keeps for the
+ * fiber. */
 WEFT__UNINSTRUMENTED static bool exits_from_entry(void *const *fp) {
-  return WEFT__SWITCH_ASM == 0 || ((void **)((void **)fp[0])[0])[0] == NULL;
+  enum { CALLERS = 3 };
+  for (int i = 0; i < CALLERS && fp != NULL; i++) fp = *fp;
+  return !WEFT__SWITCH_ASM || (fp != NULL && *fp == NULL);
 }
 
 WEFT__UNINSTRUMENTED _Noreturn void weft__context_exit(weft__context *from, weft__context *to) {
@@ -115,7 +138,9 @@ WEFT__UNINSTRUMENTED _Noreturn void weft__context_exit(weft__context *from, weft
 
 #else
 
-static void *first_frame(void *lo, size_t size, void (*entry)(void *arg), void *arg) {
+static void *first_frame(weft__context *c, void *lo, size_t size, void (*entry)(void *arg),
+                         void *arg) {
+  (void)c;
   return weft__context_frame(lo, size, entry, arg);
 }
 
@@ -129,10 +154,7 @@ void weft__context_init(weft__context *c, void *lo, size_t size, void (*entry)(v
 
 void weft__context_reset(weft__context *c, void *lo, size_t size, void (*entry)(void *arg),
                          void *arg) {
-#if WEFT__NOTES
-  weft__note_armed(&c->notes, lo, size);
-#endif
-  c->sp = first_frame(lo, size, entry, arg);
+  c->sp = first_frame(c, lo, size, entry, arg);
 }
 
 void weft__context_init_thread(weft__context *c) {
@@ -142,7 +164,7 @@ void weft__context_init_thread(weft__context *c) {
 #endif
 }
 
-void weft__context_fini(weft__context *c) {
+WEFT__UNINSTRUMENTED void weft__context_fini(weft__context *c) {
 #if WEFT__NOTES
   weft__note_fini(&c->notes);
 #endif
