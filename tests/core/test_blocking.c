@@ -1,0 +1,636 @@
+/* The threads of the blocking pool, without a scheduler: the test submits and ticks. */
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <weft/errors.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/sys.h"
+#include "core/blocking.h"
+#include "counts.h"
+#include "latch.h"
+#include "weft_test.h"
+
+/* A job and what it did. */
+struct probe {
+  struct weft__job job;
+  atomic_int ran;
+  struct latch *begun; /* hit when it begins, unless NULL */
+  struct latch *over;  /* hit by done, unless NULL */
+  atomic_bool *gate;   /* what it waits for, unless NULL */
+  int code;
+};
+
+static atomic_int ticks_wanted;
+
+static void count_ticks_wanted(struct weft__blocking *p) {
+  (void)p;
+  atomic_fetch_add(&ticks_wanted, 1);
+}
+
+static void probe_done(struct weft__job *job) {
+  struct probe *probe = weft__container_of(job, struct probe, job);
+  struct latch *over = probe->over;
+  CHECK_INT(job->code, probe->code);
+  if (over) latch_hit(over);
+}
+
+static int body(void *arg) {
+  struct probe *probe = arg;
+  atomic_fetch_add(&probe->ran, 1);
+  if (probe->begun) latch_hit(probe->begun);
+  return probe->code;
+}
+
+/* A gate that jobs sleep at, in the kernel. */
+static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t gate_opened = PTHREAD_COND_INITIALIZER;
+
+static int blocking_body(void *arg) {
+  struct probe *probe = arg;
+  int code = body(arg);
+  pthread_mutex_lock(&gate_lock);
+  while (!atomic_load(probe->gate)) pthread_cond_wait(&gate_opened, &gate_lock);
+  pthread_mutex_unlock(&gate_lock);
+  return code;
+}
+
+static int spinning_body(void *arg) {
+  struct probe *probe = arg;
+  int code = body(arg);
+  while (!atomic_load(probe->gate)) weft__cpu_relax();
+  return code;
+}
+
+static void open_gate(atomic_bool *gate) {
+  pthread_mutex_lock(&gate_lock);
+  atomic_store(gate, true);
+  pthread_cond_broadcast(&gate_opened);
+  pthread_mutex_unlock(&gate_lock);
+}
+
+static void pool_init(struct weft__blocking *p, unsigned hot, unsigned max) {
+  CHECK_INT(weft__blocking_init(p, hot, max), 0);
+  atomic_store(&ticks_wanted, 0);
+  p->want_ticks = count_ticks_wanted;
+}
+
+static void pool_close(struct weft__blocking *p) {
+  CHECK_INT(weft__blocking_close(p, UINT64_MAX), 0);
+}
+
+static void submit(struct weft__blocking *p, struct probe *probe, int (*fn)(void *)) {
+  probe->job = (struct weft__job){.fn = fn, .arg = probe, .done = probe_done};
+  CHECK_INT(weft__blocking_submit(p, &probe->job), 0);
+}
+
+static struct weft__blocking_stats stats_of(struct weft__blocking *p) {
+  struct weft__blocking_stats s;
+  weft__blocking_stats(p, &s);
+  return s;
+}
+
+/* One tick, not sooner than a millisecond after the one before. */
+static bool next_tick(struct weft__blocking *p) {
+  static uint64_t last;
+  while (weft__elapsed(last, weft__now()) < WEFT__NS_PER_MS) sched_yield();
+  last = weft__now();
+  return weft__blocking_tick(p, last);
+}
+
+/* Ticks until n hits; returns how many ticks that took. */
+static int tick_until(struct weft__blocking *p, struct latch *l, int n) {
+  int ticks = 0;
+  for (; latch_hits(l) < n; ticks++) next_tick(p);
+  return ticks;
+}
+
+/* Makes the only thread of a pool expect short jobs, so that it takes those of `next` as a batch.
+ * The gate must be closed; jobs submitted before it opens are in the batch. */
+static void hold_with_short_job_next(struct weft__blocking *p, struct probe *gate_job,
+                                     struct probe *short_job) {
+  struct latch *begun = gate_job->begun;
+  submit(p, gate_job, blocking_body);
+  latch_wait_thread(begun, 1);
+  submit(p, short_job, body);
+}
+
+static void refuses_sizes_that_make_no_sense(void **state) {
+  struct weft__blocking p;
+  (void)state;
+  CHECK_INT(weft__blocking_init(&p, 0, 4), WEFT_EINVAL);
+  CHECK_INT(weft__blocking_init(&p, 4, 3), WEFT_EINVAL);
+}
+
+static void starts_no_thread_before_the_first_job(void **state) {
+  struct weft__blocking p;
+  (void)state;
+  weft__sys_count();
+  pool_init(&p, 2, 8);
+  next_tick(&p);
+  CHECK_UINT(stats_of(&p).threads, 0);
+  CHECK_UINT(weft__sys_calls(WEFT__SYS_thread_create), 0);
+  pool_close(&p);
+  weft__sys_clear();
+}
+
+static void runs_a_job_and_hands_over_its_code(void **state) {
+  struct weft__blocking p;
+  struct latch over = {0};
+  struct probe probe = {.over = &over, .code = 7};
+  (void)state;
+  pool_init(&p, 2, 8);
+  submit(&p, &probe, body);
+  latch_wait_thread(&over, 1);
+  CHECK_INT(probe.job.code, 7);
+  CHECK_INT(atomic_load(&probe.ran), 1);
+  CHECK_UINT(stats_of(&p).threads, 1);
+  CHECK_INT(atomic_load(&ticks_wanted), 0);
+  pool_close(&p);
+}
+
+enum { SUBMITTERS = 4 };
+
+struct submitter {
+  struct weft__blocking *pool;
+  struct probe *probes;
+  int n;
+  pthread_t thread;
+};
+
+static void *submit_many(void *arg) {
+  struct submitter *s = arg;
+  for (int i = 0; i < s->n; i++) submit(s->pool, &s->probes[i], body);
+  return NULL;
+}
+
+static void runs_every_job_of_many_threads_exactly_once(void **state) {
+  struct weft__blocking p;
+  struct submitter submitters[SUBMITTERS];
+  struct latch over = {0};
+  (void)state;
+  pool_init(&p, 3, 8);
+  for (int k = 0; k < SUBMITTERS; k++) {
+    submitters[k] = (struct submitter){.pool = &p, .n = COUNT_RACES / SUBMITTERS};
+    struct submitter *s = &submitters[k];
+    s->probes = calloc((size_t)s->n, sizeof *s->probes);
+    if (!CHECK(s->probes)) return;
+    for (int i = 0; i < s->n; i++) s->probes[i] = (struct probe){.over = &over, .code = i};
+    CHECK_INT(pthread_create(&s->thread, NULL, submit_many, s), 0);
+  }
+  for (int k = 0; k < SUBMITTERS; k++) pthread_join(submitters[k].thread, NULL);
+  tick_until(&p, &over, SUBMITTERS * (COUNT_RACES / SUBMITTERS));
+  for (int k = 0; k < SUBMITTERS; k++) {
+    for (int i = 0; i < submitters[k].n && !weft_test_failed(); i++)
+      CHECK_INT(atomic_load(&submitters[k].probes[i].ran), 1);
+    CHECK_UINT(stats_of(&p).waiting, 0);
+  }
+  pool_close(&p);
+  for (int k = 0; k < SUBMITTERS; k++) free(submitters[k].probes);
+}
+
+static int order_next;
+
+static int note_order(void *arg) {
+  struct probe *probe = arg;
+  return probe->code == order_next++ ? body(arg) : -1;
+}
+
+static void begins_jobs_in_the_order_of_their_submission(void **state) {
+  enum { N = 500 };
+  static struct probe probes[N];
+  struct weft__blocking p;
+  struct latch over = {0};
+  (void)state;
+  memset(probes, 0, sizeof probes);
+  order_next = 0;
+  pool_init(&p, 1, 1);
+  for (int i = 0; i < N; i++) {
+    probes[i].over = &over;
+    probes[i].code = i;
+    submit(&p, &probes[i], note_order);
+  }
+  latch_wait_thread(&over, N);
+  pool_close(&p);
+}
+
+static void grows_while_jobs_block(void **state) {
+  enum { N = 30 };
+  static struct probe probes[N];
+  struct weft__blocking p;
+  struct latch begun = {0};
+  atomic_bool gate = false;
+  (void)state;
+  pool_init(&p, 2, 512);
+  for (int i = 0; i < N; i++) {
+    probes[i] = (struct probe){.begun = &begun, .gate = &gate};
+    submit(&p, &probes[i], blocking_body);
+  }
+  /* Twice as many with each tick: 5 ticks, where the kernel runs the threads at once. */
+  int ticks = tick_until(&p, &begun, N);
+  CHECK(ticks <= 2000 * COUNTS_SLOWER);
+  CHECK_UINT(stats_of(&p).threads, N);
+  CHECK(!next_tick(&p)); /* nothing waits any more */
+  open_gate(&gate);
+  pool_close(&p);
+}
+
+static void stops_growing_at_its_maximum(void **state) {
+  enum { N = 12, MAX = 5 };
+  static struct probe probes[N];
+  struct weft__blocking p;
+  struct latch begun = {0};
+  atomic_bool gate = false;
+  (void)state;
+  pool_init(&p, 2, MAX);
+  for (int i = 0; i < N; i++) {
+    probes[i] = (struct probe){.begun = &begun, .gate = &gate};
+    submit(&p, &probes[i], blocking_body);
+  }
+  tick_until(&p, &begun, MAX);
+  for (int i = 0; i < 20; i++) CHECK(next_tick(&p)); /* more wait */
+  CHECK_INT(latch_hits(&begun), MAX);
+  CHECK_UINT(stats_of(&p).threads, MAX);
+  CHECK_UINT(stats_of(&p).waiting, N - MAX);
+  open_gate(&gate);
+  pool_close(&p);
+  CHECK_INT(latch_hits(&begun), N);
+}
+
+static void does_not_grow_for_jobs_that_compute(void **state) {
+  enum { N = 8, HOT = 2 };
+  static struct probe probes[N];
+  struct weft__blocking p;
+  struct latch begun = {0};
+  atomic_bool gate = false;
+  (void)state;
+  pool_init(&p, HOT, 64);
+  for (int i = 0; i < N; i++) {
+    probes[i] = (struct probe){.begun = &begun, .gate = &gate};
+    submit(&p, &probes[i], spinning_body);
+  }
+  tick_until(&p, &begun, HOT);
+  for (int i = 0; i < 100; i++) next_tick(&p);
+  CHECK_INT(latch_hits(&begun), HOT);
+  CHECK_UINT(stats_of(&p).threads, HOT);
+  atomic_store(&gate, true);
+  pool_close(&p);
+  CHECK_INT(latch_hits(&begun), N);
+}
+
+static atomic_int turn;
+enum { TURN_LAST = 1 << 30 };
+
+/* Computes until the next turn. */
+static int turning_body(void *arg) {
+  int mine = atomic_load(&turn), code = body(arg);
+  while (mine != TURN_LAST && atomic_load(&turn) == mine) weft__cpu_relax();
+  return code;
+}
+
+static void rests_the_threads_it_has_too_many_of_when_jobs_compute(void **state) {
+  enum { BLOCKED = 6, HOT = 2, N = 2000 };
+  static struct probe blocked[BLOCKED], computing[N];
+  struct weft__blocking p;
+  struct latch begun = {0}, computing_begun = {0};
+  atomic_bool gate = false;
+  (void)state;
+  atomic_store(&turn, 0);
+  pool_init(&p, HOT, 64);
+  for (int i = 0; i < BLOCKED; i++) {
+    blocked[i] = (struct probe){.begun = &begun, .gate = &gate};
+    submit(&p, &blocked[i], blocking_body);
+  }
+  tick_until(&p, &begun, BLOCKED);
+  for (int i = 0; i < N; i++) {
+    computing[i] = (struct probe){.begun = &computing_begun};
+    submit(&p, &computing[i], turning_body);
+  }
+  open_gate(&gate);
+  tick_until(&p, &computing_begun, 1);
+  unsigned threads = stats_of(&p).threads;
+  CHECK(threads >= BLOCKED);
+  for (int i = 0; stats_of(&p).awake > HOT; i++) {
+    next_tick(&p);
+    if (i % 4 == 3) atomic_fetch_add(&turn, 1);
+  }
+  CHECK(stats_of(&p).threads >= threads); /* idle, not gone */
+  CHECK(stats_of(&p).waiting > 0);
+  atomic_store(&turn, TURN_LAST);
+  pool_close(&p);
+  CHECK_INT(latch_hits(&computing_begun), N);
+}
+
+static void a_job_does_not_wait_for_one_that_blocks_in_its_batch(void **state) {
+  enum { N = 40 };
+  static struct probe probes[N];
+  struct weft__blocking p;
+  struct latch begun = {0}, over = {0};
+  atomic_bool gates[2] = {false, false};
+  struct probe first = {.begun = &begun, .gate = &gates[0]}, second = {.code = 0};
+  (void)state;
+  pool_init(&p, 1, 2);
+  hold_with_short_job_next(&p, &first, &second);
+  struct probe blocker = {.begun = &begun, .gate = &gates[1]};
+  submit(&p, &blocker, blocking_body);
+  for (int i = 0; i < N; i++) {
+    probes[i] = (struct probe){.over = &over};
+    submit(&p, &probes[i], body);
+  }
+  open_gate(&gates[0]);
+  latch_wait_thread(&begun, 2);
+  tick_until(&p, &over, N);
+  CHECK_UINT(stats_of(&p).threads, 2);
+  open_gate(&gates[1]);
+  pool_close(&p);
+}
+
+static void a_job_that_waits_can_be_withdrawn(void **state) {
+  enum { N = 40 };
+  static struct probe probes[N];
+  struct weft__blocking p;
+  struct latch begun = {0};
+  atomic_bool gates[2] = {false, false};
+  struct probe first = {.begun = &begun, .gate = &gates[0]}, second = {.code = 0};
+  (void)state;
+  pool_init(&p, 1, 1);
+  hold_with_short_job_next(&p, &first, &second);
+  struct probe blocker = {.begun = &begun, .gate = &gates[1]};
+  submit(&p, &blocker, blocking_body);
+  for (int i = 0; i < N; i++) {
+    probes[i] = (struct probe){.code = i};
+    submit(&p, &probes[i], body);
+  }
+  CHECK(weft__blocking_withdraw(&p, &probes[N - 1].job)); /* from the queue */
+  CHECK(!weft__blocking_withdraw(&p, &first.job));
+  open_gate(&gates[0]);
+  latch_wait_thread(&begun, 2);
+  /* The thread is in the blocker and holds half of the others. */
+  CHECK(p.batched == 1);
+  CHECK(!weft__blocking_withdraw(&p, &first.job));
+  CHECK(!weft__blocking_withdraw(&p, &blocker.job));
+  for (int i = 0; i < N - 1; i += 2) CHECK(weft__blocking_withdraw(&p, &probes[i].job));
+  open_gate(&gates[1]);
+  pool_close(&p);
+  for (int i = 0; i < N; i++) CHECK_INT(atomic_load(&probes[i].ran), i < N - 1 && i % 2);
+}
+
+static void a_job_is_either_withdrawn_or_run(void **state) {
+  enum { WINDOW = 64 };
+  static struct probe probes[WINDOW];
+  struct weft__blocking p;
+  struct latch over = {0};
+  int withdrawn = 0, rounds = COUNT_RACES / WINDOW;
+  (void)state;
+  pool_init(&p, 2, 2);
+  for (int k = 0; k < rounds && !weft_test_failed(); k++) {
+    int back = 0;
+    for (int i = 0; i < WINDOW; i++) {
+      atomic_store(&probes[i].ran, 0);
+      probes[i].over = &over;
+      submit(&p, &probes[i], body);
+    }
+    bool mine[WINDOW];
+    for (int i = 0; i < WINDOW; i++)
+      back += mine[i] = i % 3 ? weft__blocking_withdraw(&p, &probes[(i + k) % WINDOW].job) : false;
+    withdrawn += back;
+    latch_wait_thread(&over, (k + 1) * WINDOW - withdrawn);
+    for (int i = 0; i < WINDOW; i++)
+      CHECK_INT(atomic_load(&probes[(i + k) % WINDOW].ran), mine[i] ? 0 : 1);
+  }
+  pool_close(&p);
+  CHECK_INT(latch_hits(&over), rounds * WINDOW - withdrawn);
+}
+
+static void a_burst_wakes_each_thread_once(void **state) {
+  enum { N = 1000, HOT = 2 };
+  static struct probe probes[N], holders[HOT];
+  struct weft__blocking p;
+  struct latch begun = {0}, over = {0};
+  atomic_bool gate = false;
+  (void)state;
+  pool_init(&p, HOT, HOT);
+  for (int i = 0; i < HOT; i++) {
+    holders[i] = (struct probe){.begun = &begun, .gate = &gate};
+    submit(&p, &holders[i], blocking_body);
+  }
+  latch_wait_thread(&begun, HOT);
+  weft__sys_count();
+  for (int i = 0; i < N; i++) {
+    probes[i] = (struct probe){.over = &over};
+    submit(&p, &probes[i], body);
+  }
+  CHECK_UINT(weft__sys_calls(WEFT__SYS_futex_wake), 0); /* nobody is idle */
+  open_gate(&gate);
+  latch_wait_thread(&over, N);
+  CHECK(weft__sys_calls(WEFT__SYS_futex_wake) <= (uint64_t)HOT);
+  weft__sys_clear();
+  CHECK_INT(atomic_load(&ticks_wanted), 1);
+  pool_close(&p);
+}
+
+static void asks_for_ticks_again_after_they_ended(void **state) {
+  struct weft__blocking p;
+  struct latch begun = {0}, over = {0};
+  (void)state;
+  pool_init(&p, 1, 1);
+  for (int round = 1; round <= 3; round++) {
+    atomic_bool gate = false;
+    struct probe holder = {.begun = &begun, .over = &over, .gate = &gate};
+    struct probe waiting = {.over = &over}, more = {.over = &over};
+    submit(&p, &holder, blocking_body);
+    latch_wait_thread(&begun, round);
+    submit(&p, &waiting, body);
+    submit(&p, &more, body);
+    CHECK_INT(atomic_load(&ticks_wanted), round);
+    CHECK(next_tick(&p));
+    open_gate(&gate);
+    latch_wait_thread(&over, 3 * round);
+    while (next_tick(&p)) {}
+  }
+  pool_close(&p);
+}
+
+static void idle_threads_end_and_come_back(void **state) {
+  enum { N = 6 };
+  static struct probe probes[N];
+  struct weft__blocking p;
+  struct latch begun = {0}, over = {0};
+  (void)state;
+  pool_init(&p, 2, 16);
+  p.idle_ns = WEFT__NS_PER_MS;
+  for (int round = 1; round <= 3; round++) {
+    atomic_bool gate = false;
+    for (int i = 0; i < N; i++) {
+      probes[i] = (struct probe){.begun = &begun, .over = &over, .gate = &gate};
+      submit(&p, &probes[i], blocking_body);
+    }
+    tick_until(&p, &begun, round * N);
+    open_gate(&gate);
+    latch_wait_thread(&over, round * N);
+    while (stats_of(&p).threads > 0) sched_yield();
+    CHECK_UINT(stats_of(&p).finished, round * N);
+    CHECK_UINT(stats_of(&p).peak, N);
+  }
+  pool_close(&p);
+}
+
+static int look_at_own_thread(void *arg) {
+  struct probe *probe = arg;
+  char name[16];
+  sigset_t blocked;
+  pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+  CHECK(sigismember(&blocked, SIGINT) == 1 && sigismember(&blocked, SIGCHLD) == 1 &&
+        sigismember(&blocked, SIGUSR1) == 1);
+  CHECK_INT(pthread_getname_np(pthread_self(), name, sizeof name), 0);
+  CHECK_STR(name, "weft-block-0");
+  return body(probe);
+}
+
+static void its_threads_have_names_and_take_no_signals(void **state) {
+  struct weft__blocking p;
+  struct probe probe = {.code = 0};
+  sigset_t before, after;
+  (void)state;
+  pthread_sigmask(SIG_SETMASK, NULL, &before);
+  pool_init(&p, 1, 1);
+  submit(&p, &probe, look_at_own_thread);
+  pool_close(&p);
+  pthread_sigmask(SIG_SETMASK, NULL, &after);
+  CHECK_INT(atomic_load(&probe.ran), 1);
+  for (int s = 1; s < NSIG; s++) CHECK_INT(sigismember(&after, s), sigismember(&before, s));
+}
+
+static void a_job_fails_only_when_there_is_no_thread_at_all(void **state) {
+  struct weft__blocking p;
+  struct latch begun = {0}, over = {0};
+  atomic_bool gate = false;
+  struct probe first = {.begun = &begun, .over = &over, .gate = &gate}, second = {.over = &over};
+  (void)state;
+  pool_init(&p, 2, 4);
+  first.job = (struct weft__job){.fn = blocking_body, .arg = &first, .done = probe_done};
+  weft__sys_fail(WEFT__SYS_thread_create, 1, WEFT_EAGAIN, false);
+  CHECK_INT(weft__blocking_submit(&p, &first.job), WEFT_EAGAIN);
+  weft__sys_clear();
+  weft__memory_fail(WEFT__MEMORY_OWN, 1, true);
+  int r = weft__blocking_submit(&p, &first.job);
+  weft__memory_fail_end();
+  /* The memory of a thread is kept after a failed start. */
+  CHECK(r == 0 || r == WEFT_ENOMEM);
+  if (r < 0) CHECK_INT(weft__blocking_submit(&p, &first.job), 0);
+  latch_wait_thread(&begun, 1);
+  weft__sys_fail(WEFT__SYS_thread_create, 1, WEFT_EAGAIN, true);
+  submit(&p, &second, body); /* waits for the thread there is */
+  for (int i = 0; i < 5; i++) CHECK(next_tick(&p));
+  CHECK_UINT(stats_of(&p).threads, 1);
+  open_gate(&gate);
+  latch_wait_thread(&over, 2);
+  weft__sys_clear();
+  pool_close(&p);
+  CHECK_INT(atomic_load(&first.ran), 1);
+}
+
+static void *close_for_ever(void *arg) {
+  pool_close(arg);
+  return NULL;
+}
+
+static void close_runs_what_was_accepted_and_refuses_the_rest(void **state) {
+  enum { N = 100000 };
+  struct weft__blocking p;
+  struct latch begun = {0};
+  atomic_bool gate = false;
+  struct probe holder = {.begun = &begun, .gate = &gate};
+  struct probe *probes = calloc(N, sizeof *probes);
+  pthread_t closer;
+  int accepted = 0, r = 0;
+  (void)state;
+  if (!CHECK(probes)) return;
+  pool_init(&p, 1, 1);
+  submit(&p, &holder, blocking_body);
+  latch_wait_thread(&begun, 1);
+  CHECK_INT(pthread_create(&closer, NULL, close_for_ever, &p), 0);
+  while (accepted < N) {
+    struct probe *probe = &probes[accepted];
+    probe->job = (struct weft__job){.fn = body, .arg = probe, .done = probe_done};
+    if ((r = weft__blocking_submit(&p, &probe->job)) < 0) break;
+    accepted++;
+    sched_yield();
+  }
+  CHECK_INT(r, WEFT_ECLOSED);
+  open_gate(&gate);
+  pthread_join(closer, NULL);
+  for (int i = 0; i < N && !weft_test_failed(); i++)
+    CHECK_INT(atomic_load(&probes[i].ran), i < accepted);
+  free(probes);
+}
+
+static void close_grows_the_pool_for_jobs_that_block_each_other(void **state) {
+  struct weft__blocking p;
+  struct latch begun = {0};
+  atomic_bool gate = false;
+  struct probe waits = {.begun = &begun, .gate = &gate}, opens = {.code = 0};
+  pthread_t closer;
+  (void)state;
+  pool_init(&p, 1, 2);
+  submit(&p, &waits, blocking_body);
+  latch_wait_thread(&begun, 1);
+  opens.begun = &begun;
+  submit(&p, &opens, body);
+  CHECK_INT(pthread_create(&closer, NULL, close_for_ever, &p), 0);
+  latch_wait_thread(&begun, 2); /* nobody ticks but close */
+  open_gate(&gate);
+  pthread_join(closer, NULL);
+}
+
+static void close_gives_up_at_its_deadline(void **state) {
+  static struct weft__blocking p; /* outlives the test: its threads do */
+  static struct latch begun, over;
+  static atomic_bool gate;
+  static struct probe holder, waiting;
+  (void)state;
+  pool_init(&p, 1, 1);
+  holder = (struct probe){.begun = &begun, .over = &over, .gate = &gate};
+  waiting = (struct probe){.over = &over};
+  submit(&p, &holder, blocking_body);
+  latch_wait_thread(&begun, 1);
+  submit(&p, &waiting, body);
+  uint64_t deadline = weft__now() + 3 * WEFT__NS_PER_MS;
+  CHECK_INT(weft__blocking_close(&p, deadline), WEFT_ETIMEDOUT);
+  CHECK(weft__now() + WEFT__NS_PER_MS / 100 >= deadline);
+  CHECK_INT(latch_hits(&over), 0);
+  open_gate(&gate);
+  latch_wait_thread(&over, 2);
+  while (stats_of(&p).threads > 0) sched_yield();
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(refuses_sizes_that_make_no_sense),
+    cmocka_unit_test(starts_no_thread_before_the_first_job),
+    cmocka_unit_test(runs_a_job_and_hands_over_its_code),
+    cmocka_unit_test(runs_every_job_of_many_threads_exactly_once),
+    cmocka_unit_test(begins_jobs_in_the_order_of_their_submission),
+    cmocka_unit_test(grows_while_jobs_block),
+    cmocka_unit_test(stops_growing_at_its_maximum),
+    cmocka_unit_test(does_not_grow_for_jobs_that_compute),
+    cmocka_unit_test(rests_the_threads_it_has_too_many_of_when_jobs_compute),
+    cmocka_unit_test(a_job_does_not_wait_for_one_that_blocks_in_its_batch),
+    cmocka_unit_test(a_job_that_waits_can_be_withdrawn),
+    cmocka_unit_test(a_job_is_either_withdrawn_or_run),
+    cmocka_unit_test(a_burst_wakes_each_thread_once),
+    cmocka_unit_test(asks_for_ticks_again_after_they_ended),
+    cmocka_unit_test(idle_threads_end_and_come_back),
+    cmocka_unit_test(its_threads_have_names_and_take_no_signals),
+    cmocka_unit_test(a_job_fails_only_when_there_is_no_thread_at_all),
+    cmocka_unit_test(close_runs_what_was_accepted_and_refuses_the_rest),
+    cmocka_unit_test(close_grows_the_pool_for_jobs_that_block_each_other),
+    cmocka_unit_test(close_gives_up_at_its_deadline),
+};
+
+int main(int argc, char **argv) {
+  return weft_test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
+}
