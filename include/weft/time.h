@@ -37,9 +37,10 @@ static inline weft_ns weft_sec(int64_t n) {
 }
 
 /* The time on weft's clock: nanoseconds since a fixed point in the past (the boot of the machine),
- * as CLOCK_MONOTONIC counts them and never more than 1 ms away from it. It never goes backwards,
- * also between threads: what happened later has a time that is not smaller. Callable before
- * weft_run, after it and in a child made by fork; not from a signal handler.
+ * as CLOCK_MONOTONIC counts them and never more than 1 ms away from it (20 ms just after the
+ * machine was suspended). It never goes backwards, also between threads: what happened later has a
+ * time that is not smaller. Callable before weft_run, after it and in a child made by fork; not
+ * from a signal handler.
  * asyncio counterpart: loop.time().
  * [any thread] [never suspends] */
 weft_ns weft_now(void);

@@ -34,8 +34,7 @@ extern int mallctl(const char *name, void *old, size_t *old_len, void *new_value
 
 /* ---- tallies ---- */
 
-/* One cache line: allocs, frees, bytes in and bytes out for each side would be eight words, so the
- * holder mark is kept apart. */
+/* One cache line, so that no two threads write the same one. */
 struct tally {
   struct {
     struct weft__counter allocs;
@@ -46,6 +45,7 @@ struct tally {
   _Atomic(uint32_t) held; /* 1 while a thread holds it. Claimed by cas (acquire), released by a
                              store (release): the next holder sees the counts of the last one */
 } __attribute__((aligned(64)));
+_Static_assert(sizeof(struct tally) == 64, "a tally is one cache line");
 
 enum { TALLIES = 128 };
 static struct tally tallies[TALLIES];
