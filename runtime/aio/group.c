@@ -143,7 +143,10 @@ static int add_child(struct group *g, weft_fn fn, void *arg, const weft_spawn_op
   struct weft__worker *w = weft__self();
   if (r == 0) r = weft__spawn_make(w, fn, arg, opts, &g->owner, site, &t);
   if (r < 0) {
-    if (r != WEFT_ECANCELED && g->first_error == 0) g->first_error = r;
+    if (r != WEFT_ECANCELED && g->first_error == 0) {
+      g->first_error = r;
+      if (!g->collect) abort_children(g);
+    }
     give_place_back(g);
     return r;
   }

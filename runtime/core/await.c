@@ -2,6 +2,7 @@
 #include <weft/task.h>
 
 #include "base/check.h"
+#include "base/thread_error.h"
 #include "core/await.h"
 #include "core/cancel.h"
 #include "core/park.h"
@@ -30,12 +31,13 @@ static int run_inline(struct weft__worker *w, struct weft__task *cur, struct wef
     weft__claim_cancel(&t->word, weft__word_key(weft__load_relaxed_u64(&t->word)));
   w->current = t;
   weft__count(&w->counters.inline_run);
+  int saved = weft__thread_error_get(); /* it belongs to the task, not to the thread */
   int code = t->fn(t->arg);
   w = weft__self();
-  if (weft__unlikely(!w)) return WEFT_ECHILD;
+  if (weft__unlikely(!w)) weft__end_child(code);
   weft__task_finish(w, t, code);
-  w = weft__self();
   w->current = cur;
+  weft__thread_error_set(saved);
   weft__store_release_ptr(&cur->inline_child, NULL);
   return t->code;
 }
@@ -65,7 +67,10 @@ int weft__await_taken(struct weft__task *cur, struct weft__task *t, uint32_t key
   if (r != WEFT_ECANCELED || (was_cancelled && !cur->shield)) return r;
   /* A task that got the cancel and refused it has done with it; one that had ended before leaves it
    * to the awaiter's next suspension. */
-  if (passed && t->code != WEFT_ECANCELED) cur->sticky = false;
+  if (!passed)
+    weft__postpone_cancel(cur);
+  else if (t->code != WEFT_ECANCELED)
+    cur->sticky = false;
   return t->code;
 }
 
@@ -114,6 +119,7 @@ int weft_wait(weft_task h, int *ret_code) {
   struct weft__task *t = h.slot_;
   if (!t) return weft__handle_error(h);
   if (t == cur) return WEFT_ESELF;
+  if (!weft__word_names(weft__load_acquire_u64(&t->word), weft__handle_key(h))) return WEFT_ESTALE;
   int r = weft__wait_done(cur, t, weft__handle_key(h), false);
   if (r == 0 && ret_code) *ret_code = cur->wait.code;
   return r;

@@ -52,15 +52,17 @@ int weft__cancel_task(struct weft__task *t, uint32_t key) {
 int weft_cancel(weft_task h) {
   if (weft__in_child()) return WEFT_ECHILD;
   if (!h.slot_) return weft__handle_error(h);
-  return weft__cancel_task(h.slot_, weft__handle_key(h));
+  struct weft__task *t = h.slot_;
+  uint32_t key = weft__handle_key(h);
+  if (weft__cancel_task(t, key) == 1) return 1;
+  return weft__word_names(weft__load_acquire_u64(&t->word), key) ? 0 : WEFT_ESTALE;
 }
 
 int weft_cancelling(weft_task h) {
   if (weft__in_child()) return WEFT_ECHILD;
   if (!h.slot_) return weft__handle_error(h);
   uint64_t word = weft__load_acquire_u64(&((struct weft__task *)h.slot_)->word);
-  if (weft__word_key(word) != weft__handle_key(h) || weft__word_phase(word) == WEFT__FREE)
-    return WEFT_ESTALE;
+  if (!weft__word_names(word, weft__handle_key(h))) return WEFT_ESTALE;
   return (int)weft__word_count(word);
 }
 

@@ -103,6 +103,14 @@ static inline uint64_t weft__word_fresh(uint64_t last) {
   return (uint64_t)(key ? key : 1) << WEFT__KEY_SHIFT | WEFT__UNSTARTED;
 }
 
+/* True while a handle with this key may be used: the task lives, or it has ended and its handle was
+ * not consumed. (A task that has ended outlives its handle while a queue still refers to it.) */
+static inline bool weft__word_names(uint64_t word, uint32_t key) {
+  unsigned phase = weft__word_phase(word);
+  return weft__word_key(word) == key && phase != WEFT__FREE &&
+         (phase != WEFT__DONE || !(word & WEFT__TAKEN));
+}
+
 /* Begins the task: true for exactly one caller. `take` also takes the handle; then it fails when
  * that is taken already. */
 static inline bool weft__claim_start(weft__atomic_u64 *w, uint32_t key, bool take) {
@@ -148,7 +156,7 @@ static inline bool weft__claim_arm(weft__atomic_u64 *w, bool masked, weft__ticke
 /* The task has left its stack: true if it is parked now, false if its wait was won meanwhile and it
  * is to be made ready. Called by the worker it ran on, once per switch away. */
 static inline bool weft__claim_commit(weft__atomic_u64 *w) {
-  uint64_t word = weft__load_relaxed_u64(w);
+  uint64_t word = weft__load_acquire_u64(w); /* what the winner wrote, when there is one already */
   for (;;) {
     if (weft__word_phase(word) != WEFT__ARMED) return false;
     if (weft__cas_u64(w, &word, weft__word_with_phase(word, WEFT__PARKED))) return true;
@@ -197,7 +205,7 @@ static inline enum weft__outcome weft__claim_cancel(weft__atomic_u64 *w, uint32_
 static inline int weft__claim_uncancel(weft__atomic_u64 *w, uint32_t key) {
   uint64_t word = weft__load_relaxed_u64(w);
   for (;;) {
-    if (weft__word_key(word) != key || weft__word_phase(word) == WEFT__FREE) return -1;
+    if (!weft__word_names(word, key)) return -1;
     uint64_t next = word;
     if (weft__word_count(word) > 0) next -= WEFT__COUNT_ONE;
     if (weft__word_count(next) == 0) next &= ~WEFT__CANCEL;

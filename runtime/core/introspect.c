@@ -20,8 +20,7 @@ weft_task weft_current(void) {
 static uint64_t word_of(weft_task h) {
   struct weft__task *t = h.slot_;
   uint64_t word = weft__load_acquire_u64(&t->word);
-  if (weft__word_key(word) != weft__handle_key(h) || weft__word_phase(word) == WEFT__FREE) return 0;
-  return word;
+  return weft__word_names(word, weft__handle_key(h)) ? word : 0;
 }
 
 const char *weft_task_name(weft_task h) {

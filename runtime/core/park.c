@@ -52,6 +52,12 @@ void weft__wait_abort(struct weft__task *t, weft__ticket ticket) {
     weft__or_u64(&t->word, WEFT__CANCEL);
 }
 
+void weft__postpone_cancel(struct weft__task *t) {
+  if (!t->sticky) return;
+  t->sticky = false;
+  weft__or_u64(&t->word, WEFT__CANCEL);
+}
+
 /* The wait is over: what its end means for the task. */
 static int answer(struct weft__task *t, bool by_limit) {
   switch (weft__word_reason(weft__load_relaxed_u64(&t->word))) {

@@ -34,6 +34,10 @@ void weft__wait_abort(struct weft__task *t, weft__ticket ticket);
  * (the wait is closed then). */
 int weft__wait_park(struct weft__task *t, weft__ticket ticket, uint64_t deadline);
 
+/* A cancel ended the wait, but the caller has a success to return all the same: the cancel counts as
+ * undelivered again, so that the next suspension, or the end of the task, answers it. */
+void weft__postpone_cancel(struct weft__task *t);
+
 /* Suspends once without waiting for anything. */
 int weft__yield(struct weft__task *t);
 

@@ -64,5 +64,6 @@ int weft_to_thread(weft_fn fn, void *arg) {
   r = weft__wait_park(t, o.ticket, WEFT__NEVER);
   if (r < 0 && weft__blocking_withdraw(pool, &o.job)) return r;
   wait_for_end(t, &o);
+  if (r == WEFT_ECANCELED) weft__postpone_cancel(t);
   return o.job.code;
 }

@@ -40,8 +40,7 @@ void weft__worker_fini(struct weft__worker *w) {
 
 /* ---- the body of a task's own stack ---- */
 
-/* The child of a fork has only this thread and no runtime: its task's end is the process's end. */
-static _Noreturn void end_child(int code) {
+_Noreturn void weft__end_child(int code) {
   _exit(code < 0 ? 1 : code);
 }
 
@@ -49,7 +48,7 @@ static void task_entry(void *arg) {
   struct weft__task *t = arg;
   int code = t->fn(t->arg);
   struct weft__worker *w = weft__self();
-  if (!w) end_child(code);
+  if (!w) weft__end_child(code);
   weft__task_finish(w, t, code);
   w = weft__self();
   w->post = WEFT__POST_EXIT;

@@ -109,6 +109,9 @@ void weft__worker_fini(struct weft__worker *w);
 /* Runs until the runtime has ended. On the worker's thread, self() set. */
 void weft__worker_loop(struct weft__worker *w);
 
+/* The child of a fork has only this thread and no runtime: a task's end is the process's end. */
+_Noreturn void weft__end_child(int code);
+
 /* The next task of w's own or shared queues, or NULL; NULL also in place of a tombstone: look again
  * while *again. next.c */
 struct weft__task *weft__next_task(struct weft__worker *w);
