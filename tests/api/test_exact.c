@@ -1,0 +1,256 @@
+/* Exact mode: asyncio's own order. One worker, first in first out, atomic between awaits. */
+#include <stdatomic.h>
+#include <string.h>
+#include <weft.h>
+
+#include "counts.h"
+#include "task_test.h"
+
+/* Filled without atomics: in exact mode nothing else runs between two awaits. */
+static int order[1024], filled;
+
+static int note_place(void *arg) {
+  order[filled++] = *(int *)arg;
+  return 0;
+}
+
+static int numbers[1024];
+
+static void check_order(int n) {
+  CHECK_INT(filled, n);
+  for (int i = 0; i < n; i++)
+    if (!CHECK_INT(order[i], i)) return;
+}
+
+EXACT_TEST(T1_tasks_begin_in_the_order_of_their_creation) {
+  static weft_task t[1000];
+  for (int i = 0; i < 1000; i++) {
+    numbers[i] = i;
+    t[i] = weft_spawn(note_place, &numbers[i], NULL);
+  }
+  CHECK_INT(weft_await(t[999]), 0); /* though the newest is awaited first */
+  check_order(1000);
+  for (int i = 0; i < 999; i++) CHECK_INT(weft_await(t[i]), 0);
+}
+
+EXACT_TEST(T1_an_awaited_task_does_not_jump_the_queue) {
+  for (int i = 0; i < 3; i++) numbers[i] = i;
+  weft_task a = weft_spawn(note_place, &numbers[0], NULL);
+  weft_task b = weft_spawn(note_place, &numbers[1], NULL);
+  weft_task c = weft_spawn(note_place, &numbers[2], NULL);
+  CHECK_INT(weft_await(c), 0);
+  CHECK_INT(weft_await(b), 0);
+  CHECK_INT(weft_await(a), 0);
+  check_order(3);
+}
+
+struct turn {
+  int id;
+};
+
+static int note_three_turns(void *arg) {
+  int id = ((struct turn *)arg)->id, r = 0;
+  for (int i = 0; i < 3 && r == 0; i++) {
+    order[filled++] = i * 4 + id;
+    r = weft_yield();
+  }
+  return r;
+}
+
+EXACT_TEST(T18_a_yield_takes_exactly_one_turn) {
+  struct turn turns[4];
+  weft_group g = WEFT_GROUP_INIT;
+  for (int i = 0; i < 4; i++) {
+    turns[i].id = i;
+    weft_group_spawn(&g, note_three_turns, &turns[i], NULL);
+  }
+  CHECK_INT(weft_group_join(&g), 0);
+  check_order(12);
+}
+
+static int sleep_zero_turns(void *arg) {
+  int id = ((struct turn *)arg)->id, r = 0;
+  for (int i = 0; i < 3 && r == 0; i++) {
+    order[filled++] = i * 4 + id;
+    r = weft_sleep(id % 2 ? 0 : -1);
+  }
+  return r;
+}
+
+EXACT_TEST(T18_sleeping_zero_is_a_yield) {
+  struct turn turns[4];
+  weft_group g = WEFT_GROUP_INIT;
+  for (int i = 0; i < 4; i++) {
+    turns[i].id = i;
+    weft_group_spawn(&g, sleep_zero_turns, &turns[i], NULL);
+  }
+  CHECK_INT(weft_group_join(&g), 0);
+  check_order(12);
+}
+
+struct sleeper {
+  int place;
+  weft_ns duration;
+};
+
+static int sleep_and_note(void *arg) {
+  struct sleeper *s = arg;
+  int r = weft_sleep(s->duration);
+  order[filled++] = s->place;
+  return r;
+}
+
+EXACT_TEST(R2_timers_fire_by_deadline) {
+  enum { N = 64 };
+  struct sleeper s[N];
+  weft_group g = WEFT_GROUP_INIT;
+  for (int i = 0; i < N; i++) {
+    int place = (i * 37) % N; /* every place once, shuffled */
+    s[i] = (struct sleeper){.place = place, .duration = weft_ms(20) + weft_us(300 * place)};
+    weft_group_spawn(&g, sleep_and_note, &s[i], NULL);
+  }
+  CHECK_INT(weft_group_join(&g), 0);
+  check_order(N);
+}
+
+EXACT_TEST(R2_equal_sleeps_end_in_the_order_they_began) {
+  enum { N = 500 };
+  static struct sleeper s[N];
+  weft_group g = WEFT_GROUP_INIT;
+  for (int i = 0; i < N; i++) {
+    s[i] = (struct sleeper){.place = i, .duration = weft_ms(10)};
+    weft_group_spawn(&g, sleep_and_note, &s[i], NULL);
+  }
+  CHECK_INT(weft_group_join(&g), 0);
+  check_order(N);
+}
+
+/* A counter without atomics: read, burn a little, write. Any interleaving would lose counts. */
+static int plain;
+
+static int increment_slowly(void *arg) {
+  int times = *(int *)arg, r = 0;
+  for (int i = 0; i < times && r == 0; i++) {
+    int seen = plain;
+    for (volatile int k = 0; k < 50; k++) {}
+    plain = seen + 1;
+    r = weft_yield();
+  }
+  return r;
+}
+
+EXACT_TEST(code_between_two_awaits_is_atomic) {
+  int times = COUNT_TASKS / 20;
+  weft_group g = WEFT_GROUP_INIT;
+  plain = 0;
+  for (int i = 0; i < 20; i++) weft_group_spawn(&g, increment_slowly, &times, NULL);
+  CHECK_INT(weft_group_join(&g), 0);
+  CHECK_INT(plain, times * 20);
+}
+
+static int count_runs(void *arg) {
+  (*(int *)arg)++;
+  return 0;
+}
+
+EXACT_TEST(nothing_runs_while_the_task_does_not_suspend) {
+  int runs = 0;
+  weft_task t[50];
+  for (int i = 0; i < 50; i++) t[i] = weft_spawn(count_runs, &runs, NULL);
+  for (volatile int i = 0; i < 20000000 / (COUNTS_SLOWER * 2); i++) {}
+  CHECK_INT(runs, 0);
+  for (int i = 0; i < 50; i++) CHECK_INT(weft_await(t[i]), 0);
+  CHECK_INT(runs, 50);
+}
+
+EXACT_TEST(there_is_one_worker_and_it_is_0) {
+  CHECK_INT(weft_worker_count(), 1);
+  for (int i = 0; i < 100; i++) {
+    CHECK_INT(weft_worker_id(), 0);
+    CHECK_INT(weft_sleep(weft_us(50)), 0);
+  }
+}
+
+EXACT_TEST(no_task_runs_on_its_awaiters_stack) {
+  weft_worker_stats s;
+  for (int i = 0; i < 100; i++) CHECK_INT(weft_await(weft_spawn(return_seven, NULL, NULL)), 7);
+  CHECK_INT(weft_stats_worker(0, &s), 0);
+  CHECK_UINT(s.inline_run, 0);
+}
+
+/* ---- reproducible ---- */
+
+struct script {
+  int trace[4096], n;
+};
+
+static struct script *script;
+
+static int play(void *arg) {
+  int id = *(int *)arg, r = 0;
+  for (int i = 0; i < 5 && r == 0; i++) {
+    script->trace[script->n++] = id * 100 + i;
+    r = (id + i) % 3 ? weft_yield() : weft_await(weft_spawn(return_zero, NULL, NULL));
+  }
+  return r;
+}
+
+static int play_all(void *arg) {
+  static int ids[100];
+  weft_group g = WEFT_GROUP_INIT;
+  script = arg;
+  for (int i = 0; i < 100; i++) {
+    ids[i] = i;
+    weft_group_spawn(&g, play, &ids[i], NULL);
+  }
+  return weft_group_join(&g);
+}
+
+static void two_runs_take_the_same_steps(void **state) {
+  static struct script first, second;
+  const weft_run_opts opts = {.exact = true, .workers = 1};
+  (void)state;
+  CHECK_INT(weft_run(play_all, &first, &opts), 0);
+  CHECK_INT(weft_run(play_all, &second, &opts), 0);
+  CHECK_INT(first.n, 500);
+  CHECK_INT(second.n, first.n);
+  CHECK_INT(memcmp(first.trace, second.trace, sizeof first.trace), 0);
+}
+
+/* ---- a hog is not relieved ---- */
+
+static int burn(void *arg) {
+  weft_ns until = weft_now() + *(weft_ns *)arg;
+  while (weft_now() < until) {}
+  return 0;
+}
+
+EXACT_TEST(a_hog_stops_the_timers_as_in_asyncio) {
+  weft_ns duration = weft_ms(60), start = weft_now();
+  struct sleeper s = {.duration = weft_ms(5)};
+  weft_task sleeper = weft_spawn(sleep_and_note, &s, NULL);
+  CHECK_INT(weft_yield(), 0); /* it sleeps now */
+  weft_task hog = weft_spawn(burn, &duration, NULL);
+  CHECK_INT(weft_await(sleeper), 0);
+  CHECK(weft_now() - start >= weft_ms(60));
+  CHECK_INT(weft_await(hog), 0);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(T1_tasks_begin_in_the_order_of_their_creation),
+    cmocka_unit_test(T1_an_awaited_task_does_not_jump_the_queue),
+    cmocka_unit_test(T18_a_yield_takes_exactly_one_turn),
+    cmocka_unit_test(T18_sleeping_zero_is_a_yield),
+    cmocka_unit_test(R2_timers_fire_by_deadline),
+    cmocka_unit_test(R2_equal_sleeps_end_in_the_order_they_began),
+    cmocka_unit_test(code_between_two_awaits_is_atomic),
+    cmocka_unit_test(nothing_runs_while_the_task_does_not_suspend),
+    cmocka_unit_test(there_is_one_worker_and_it_is_0),
+    cmocka_unit_test(no_task_runs_on_its_awaiters_stack),
+    cmocka_unit_test(two_runs_take_the_same_steps),
+    cmocka_unit_test(a_hog_stops_the_timers_as_in_asyncio),
+};
+
+int main(int argc, char **argv) {
+  return weft_test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
+}

@@ -1,0 +1,40 @@
+/* Waiting for a state of another task or thread, without sleeping.
+ *
+ * A latch counts events. Whoever reaches a state hits it; whoever needs the state waits until the
+ * count is there. In a task that is done by yielding, so one worker is enough; on a thread outside
+ * the runtime by giving up the CPU.
+ */
+#ifndef WEFT_TEST_LATCH_H
+#define WEFT_TEST_LATCH_H
+
+#include <sched.h>
+#include <stdatomic.h>
+#include <weft/errors.h>
+#include <weft/task.h>
+
+/* Valid when zeroed. */
+struct latch {
+  atomic_int hits; /* seq_cst: what was written before a hit is seen by who waited for it */
+};
+
+static inline void latch_hit(struct latch *l) {
+  atomic_fetch_add(&l->hits, 1);
+}
+
+static inline int latch_hits(struct latch *l) {
+  return atomic_load(&l->hits);
+}
+
+/* Waits in a task until there were n hits; 0, or what weft_yield answers to a cancelled task. */
+static inline int latch_wait(struct latch *l, int n) {
+  int r = 0;
+  while (latch_hits(l) < n && (r = weft_yield()) == 0) {}
+  return r;
+}
+
+/* Waits on a thread outside the runtime. */
+static inline void latch_wait_thread(struct latch *l, int n) {
+  while (latch_hits(l) < n) sched_yield();
+}
+
+#endif
