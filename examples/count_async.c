@@ -10,15 +10,13 @@
  *       await asyncio.gather(count(), count(), count())
  */
 #include <stdio.h>
-#include <time.h>
 #include <weft.h>
 
 static int count(void *arg) {
   int r;
   (void)arg;
   puts("One");
-  if ((r = weft_sleep(weft_ms(200))) < 0)
-    return r;
+  if ((r = weft_sleep(weft_ms(200))) < 0) return r;
   puts("Two");
   return 0;
 }
@@ -26,26 +24,19 @@ static int count(void *arg) {
 static int count_three_times(void *arg) {
   weft_group g = WEFT_GROUP_INIT;
   (void)arg;
-  for (int i = 0; i < 3; i++)
-    weft_group_spawn(&g, count, NULL, NULL);
+  for (int i = 0; i < 3; i++) weft_group_spawn(&g, count, NULL, NULL);
   return weft_group_join(&g);
 }
 
-static double seconds(void) {
-  struct timespec t;
-  timespec_get(&t, TIME_UTC);
-  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 int main(void) {
-  double start = seconds();
+  weft_ns start = weft_now();
   int r = weft_run(count_three_times, NULL, NULL);
-  double took = seconds() - start;
+  weft_ns took = weft_now() - start;
   if (r < 0) {
     fprintf(stderr, "count_async: %s\n", weft_strerror(r));
     return 1;
   }
-  fprintf(stderr, "took %.2f s\n", took);
-  puts(took < 0.6 ? "The three slept together." : "The three slept one after the other.");
+  fprintf(stderr, "took %.2f s\n", (double)took / 1e9);
+  puts(took < weft_ms(600) ? "The three slept together." : "The three slept one after the other.");
   return 0;
 }

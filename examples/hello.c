@@ -7,4 +7,6 @@ static int greet(void *name) {
 static int app(void *name) {
   return weft_await(weft_spawn(greet, name, NULL));
 }
-int main(void) { return weft_run(app, "world", NULL) < 0; }
+int main(void) {
+  return weft_run(app, "world", NULL) < 0;
+}

@@ -15,19 +15,16 @@ struct part {
 };
 
 static int is_prime(int n) {
-  if (n < 2)
-    return 0;
+  if (n < 2) return 0;
   for (int d = 2; d <= n / d; d++)
-    if (n % d == 0)
-      return 0;
+    if (n % d == 0) return 0;
   return 1;
 }
 
 static int count_part(void *arg) {
   struct part *p = arg;
   int found = 0;
-  for (int n = p->from; n < p->to; n++)
-    found += is_prime(n);
+  for (int n = p->from; n < p->to; n++) found += is_prime(n);
   p->found = found; /* written once: neighbours in the array are other workers' */
   return 0;
 }
@@ -41,10 +38,8 @@ static int count_primes(void *arg) {
     parts[i] = (struct part){.from = LIMIT / PARTS * i, .to = LIMIT / PARTS * (i + 1)};
     weft_group_spawn(&g, count_part, &parts[i], NULL);
   }
-  if ((r = weft_group_join(&g)) < 0)
-    return r;
-  for (int i = 0; i < PARTS; i++)
-    sum += parts[i].found;
+  if ((r = weft_group_join(&g)) < 0) return r;
+  for (int i = 0; i < PARTS; i++) sum += parts[i].found;
   printf("%d primes below %d\n", sum, LIMIT);
   printf("workers: %d\n", weft_worker_count());
   return 0;
@@ -52,7 +47,6 @@ static int count_primes(void *arg) {
 
 int main(void) {
   int r = weft_run(count_primes, NULL, NULL);
-  if (r < 0)
-    fprintf(stderr, "primes: %s\n", weft_strerror(r));
+  if (r < 0) fprintf(stderr, "primes: %s\n", weft_strerror(r));
   return r < 0;
 }
