@@ -1,4 +1,5 @@
-/* The pool's jobs and threads. When it grows is in blocking_growth.c; the protocol is in the header.
+/* The pool's jobs and threads. When it grows is in blocking_growth.c; the protocol is in the
+ * header.
  *
  * The one store-load pair: a submitter pushes its job, then reads `attention`; a thread that stops
  * looking writes `attention`, then reads `incoming` once more. Both are sequentially consistent, so

@@ -13,18 +13,18 @@
  *
  * How threads are woken. At most one thread is on its way at a time (`searching`): the submit that
  * finds none wakes or starts one, and the thread that takes jobs and leaves some does the same for
- * the next. A burst of a thousand jobs therefore costs one wake-up for each thread, not for each job.
- * `attention` tells submit whether it has to come into the lock for that.
+ * the next. A burst of a thousand jobs therefore costs one wake-up for each thread, not for each
+ * job. `attention` tells submit whether it has to come into the lock for that.
  *
  * How many threads. `hot` may be at work (awake and not blocked) at a time. More come only from the
  * tick, while jobs wait: a thread that was in its jobs for the whole time since the last tick, used
  * little CPU and is asleep in the kernel is blocked and makes room for others. When the newcomers
- * turn out to block too, twice as many come with the next tick. A thread that waits for a CPU is not
- * blocked, so CPU-bound jobs do not make the pool grow. Idle threads end after a while, the one that
- * was idle for the longest first.
+ * turn out to block too, twice as many come with the next tick. A thread that waits for a CPU is
+ * not blocked, so CPU-bound jobs do not make the pool grow. Idle threads end after a while, the one
+ * that was idle for the longest first.
  *
- * The queue has no bound of its own: a job is memory of its submitter, about 90 bytes of it, and the
- * limit is the number of tasks that wait for one.
+ * The queue has no bound of its own: a job is memory of its submitter, about 90 bytes of it, and
+ * the limit is the number of tasks that wait for one.
  */
 #ifndef WEFT_CORE_BLOCKING_H
 #define WEFT_CORE_BLOCKING_H
@@ -68,7 +68,8 @@ struct weft__job {
 
 enum { WEFT__BLOCKING_BATCH = 32 }; /* most jobs a thread takes at a time */
 
-/* One thread. The memory is kept until close and used again, so a stale `holder` may be looked at. */
+/* One thread. The memory is kept until close and used again, so a stale `holder` may be looked at.
+ */
 struct weft__blocking_thread {
   struct weft__list link; /* in idle, awake or unused. The pool's lock */
   struct weft__blocking *pool;
@@ -145,7 +146,8 @@ struct weft__blocking {
   uint64_t idle_ns; /* how long an idle thread stays; 10 s by default */
   uint64_t spin_ns; /* how long one that ran out of jobs looks for more at most */
   /* Asks for ticks from now on, until a tick returns false. May be NULL: then the pool never grows
-   * beyond hot. Called on any thread that submits or runs jobs, without the lock; must not block. */
+   * beyond hot. Called on any thread that submits or runs jobs, without the lock; must not block.
+   */
   void (*want_ticks)(struct weft__blocking *p);
 };
 
@@ -162,9 +164,9 @@ struct weft__blocking_stats {
  * On failure there is nothing to close. */
 int weft__blocking_init(struct weft__blocking *p, unsigned hot, unsigned max);
 
-/* Runs the job on a pool thread, once. Any thread; takes the lock only when a thread has to be woken
- * or started. 0; WEFT_ECLOSED after close has begun; WEFT_EAGAIN or WEFT_ENOMEM when there is no
- * thread and none could be made. On failure the job never runs. */
+/* Runs the job on a pool thread, once. Any thread; takes the lock only when a thread has to be
+ * woken or started. 0; WEFT_ECLOSED after close has begun; WEFT_EAGAIN or WEFT_ENOMEM when there is
+ * no thread and none could be made. On failure the job never runs. */
 int weft__blocking_submit(struct weft__blocking *p, struct weft__job *j);
 
 /* Takes back a job that was submitted. True: it had not begun and never will, done will not be
@@ -174,13 +176,15 @@ bool weft__blocking_withdraw(struct weft__blocking *p, struct weft__job *j);
 
 /* Lets the pool grow; now is weft__now(). Wanted about every millisecond from a call of want_ticks
  * until it returns false: no job waits. One thread at a time. want_ticks may be called again while
- * the last tick returns: an owner that keeps a note of it clears the note before a tick, not after. */
+ * the last tick returns: an owner that keeps a note of it clears the note before a tick, not after.
+ */
 bool weft__blocking_tick(struct weft__blocking *p, uint64_t now);
 
-/* Refuses further jobs, waits until all that were submitted are done and the threads have ended, and
- * gives everything back; 0. Ticks by itself meanwhile: no other thread may tick any more. At
- * deadline_ns on the clock of weft__now() (UINT64_MAX: none) returns WEFT_ETIMEDOUT: then threads are
- * left behind, which still run the jobs that were submitted, and *p must stay valid for ever. Once. */
+/* Refuses further jobs, waits until all that were submitted are done and the threads have ended,
+ * and gives everything back; 0. Ticks by itself meanwhile: no other thread may tick any more. At
+ * deadline_ns on the clock of weft__now() (UINT64_MAX: none) returns WEFT_ETIMEDOUT: then threads
+ * are left behind, which still run the jobs that were submitted, and *p must stay valid for ever.
+ * Once. */
 int weft__blocking_close(struct weft__blocking *p, uint64_t deadline_ns);
 
 /* Any thread. */
@@ -197,8 +201,8 @@ void weft__blocking_refuse(struct weft__blocking *p);
 /* Puts the jobs that t took and has not begun back to the front of the queue. */
 void weft__blocking_reclaim(struct weft__blocking *p, struct weft__blocking_thread *t);
 
-/* Makes `attention` what the other fields say. Jobs pushed before it, by submitters that saw the old
- * value, are found by a collect after it. */
+/* Makes `attention` what the other fields say. Jobs pushed before it, by submitters that saw the
+ * old value, are found by a collect after it. */
 void weft__blocking_publish(struct weft__blocking *p);
 
 /* What is to be done once the lock is free. */
@@ -213,8 +217,8 @@ int weft__blocking_provide(struct weft__blocking *p, struct weft__blocking_erran
 /* Without the lock. */
 void weft__blocking_run_errand(struct weft__blocking *p, const struct weft__blocking_errand *e);
 
-/* Sets a thread on its way, an idle one or a new one, and writes it to *ret. 0, or why none could be
- * made. Afterwards, without the lock: weft__blocking_wake(*ret). */
+/* Sets a thread on its way, an idle one or a new one, and writes it to *ret. 0, or why none could
+ * be made. Afterwards, without the lock: weft__blocking_wake(*ret). */
 int weft__blocking_summon(struct weft__blocking *p, struct weft__blocking_thread **ret);
 void weft__blocking_wake(struct weft__blocking_thread *t);
 

@@ -1,10 +1,10 @@
 /* When the blocking pool grows: the tick, and how it tells a blocked thread from a busy one.
  *
  * Three questions, the cheap one first. Did the thread use CPU since the last look? Its CPU clock
- * tells, for a third of a microsecond. If hardly any: is it asleep in the kernel, or does it wait for
- * a CPU? That is in /proc, for some seven microseconds, and is asked once per blocking job. Without
- * /proc a thread counts as blocked when it was off its CPU for so long that a fair scheduler would
- * have run it in between.
+ * tells, for a third of a microsecond. If hardly any: is it asleep in the kernel, or does it wait
+ * for a CPU? That is in /proc, for some seven microseconds, and is asked once per blocking job.
+ * Without /proc a thread counts as blocked when it was off its CPU for so long that a fair
+ * scheduler would have run it in between.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -35,7 +35,8 @@ static char kernel_state(const struct weft__blocking_thread *t) {
   if (fd < 0) return 0;
   ssize_t n = weft__sys_read(fd, text, sizeof text);
   weft__sys_close(fd);
-  /* "123 (name) S ...": a name has at most 15 bytes, of any kind, and what follows has no bracket */
+  /* "123 (name) S ...": a name has at most 15 bytes, of any kind, and what follows has no bracket
+   */
   const char *end = n > 0 ? memrchr(text, ')', (size_t)n) : NULL;
   return end && end + 2 < text + n ? end[2] : 0;
 }
@@ -81,8 +82,8 @@ static void look_around(struct weft__blocking *p, uint64_t now) {
   p->surplus = computing > p->hot ? computing - p->hot : 0;
 }
 
-/* Calls one more thread for the jobs that wait; false when none waits or none can be had. The lock is
- * held, but given up for a moment: making a thread takes long enough. */
+/* Calls one more thread for the jobs that wait; false when none waits or none can be had. The lock
+ * is held, but given up for a moment: making a thread takes long enough. */
 static bool grow_by_one(struct weft__blocking *p, uint64_t now) {
   struct weft__blocking_thread *t = NULL;
   if (p->queued <= p->searching || weft__blocking_summon(p, &t) < 0) return false;

@@ -1,8 +1,10 @@
-/* The threads of the blocking pool: how one is made, takes jobs, sleeps and ends, and the pool's end.
+/* The threads of the blocking pool: how one is made, takes jobs, sleeps and ends, and the pool's
+ * end.
  *
- * A thread is in one of three places, moved under the lock: `running` (awake: it runs jobs, looks for
- * some or is on its way there), `idle` (asleep on its signal word) or, after its end, `ended` and then
- * `unused`. Whoever takes it off `idle` sets the signal word first and wakes it after unlocking.
+ * A thread is in one of three places, moved under the lock: `running` (awake: it runs jobs, looks
+ * for some or is on its way there), `idle` (asleep on its signal word) or, after its end, `ended`
+ * and then `unused`. Whoever takes it off `idle` sets the signal word first and wakes it after
+ * unlocking.
  */
 #include <pthread.h>
 #include <signal.h>
