@@ -104,6 +104,15 @@ static int show_pid(const void *in, size_t in_len, void *out, size_t out_cap, si
   return pid(in, in_len, out, out_cap, ret_len);
 }
 
+static int meet(const void *in, size_t in_len, void *out, size_t out_cap, size_t *ret_len) {
+  uint32_t n;
+  (void)in_len, (void)out, (void)out_cap, (void)ret_len;
+  memcpy(&n, in, sizeof n);
+  atomic_fetch_add(&board->met, 1);
+  while (atomic_load(&board->met) < n) sched_yield();
+  return 0;
+}
+
 /* ---- dying ---- */
 
 const char *const death_names[DEATHS] = {
@@ -238,4 +247,5 @@ const weft_job jobs[JOBS] = {
     [JOB_SUM] = {"sum", sum},           [JOB_DIE] = {"die", die},
     [JOB_WAIT] = {"wait", wait_for_go}, [JOB_PROBE] = {"probe", probe},
     [JOB_TICKET] = {"ticket", ticket},  [JOB_SHOW_PID] = {"show_pid", show_pid},
+    [JOB_MEET] = {"meet", meet},
 };

@@ -19,6 +19,7 @@ enum {
   JOB_PROBE,    /* out: struct probe */
   JOB_TICKET,   /* out: uint32_t, counted from 0 on the board */
   JOB_SHOW_PID, /* JOB_PID that also writes it on the board when it begins */
+  JOB_MEET,     /* in: uint32_t n; waits until so many of them have ever begun */
   JOBS
 };
 extern const weft_job jobs[JOBS];
@@ -52,6 +53,7 @@ struct board {
   _Atomic(uint32_t) go;
   _Atomic(int32_t) pid; /* of the worker in JOB_WAIT that began last */
   _Atomic(uint32_t) tickets;
+  _Atomic(uint32_t) met;  /* JOB_MEET jobs that have begun */
   _Atomic(int32_t) child; /* that DIE_LEAVING_A_CHILD left */
 };
 extern struct board *board;
