@@ -164,7 +164,7 @@ int weft__done_watch(struct weft__task *t, uint32_t key, struct weft__waiter *re
     r = WEFT_ESTALE;
   else if (weft__word_phase(word) == WEFT__DONE)
     r = 1;
-  rec->code = t->code;
+  if (r == 1) rec->code = t->code; /* before DONE it is still being written */
   if (r != 0) weft__list_remove(&rec->link);
   weft__spin_unlock(&t->lock);
   return r;
