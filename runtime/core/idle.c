@@ -84,7 +84,8 @@ static bool work_somewhere(struct weft__worker *w) {
   struct weft__runtime *rt = w->rt;
   if (weft__life(rt) == WEFT__ENDED || weft__tasklist_count(&w->inbox)) return true;
   if (weft__load_relaxed_u32(&w->loop->posted)) return true;
-  if (weft__load_relaxed_u32(&rt->main_done) && w->index == 0) return true;
+  if (weft__load_relaxed_u32(&rt->main_done) && w->index == 0 && weft__life(rt) == WEFT__RUNS)
+    return true; /* the first step of the shutdown; later ones are rung for */
   if (weft__tasklist_count(&rt->ready) || weft__tasklist_count(&rt->unstarted)) return true;
   if (weft__ring_len(&w->ring) || weft__deque_len(&w->deque) || weft__tasklist_count(&w->hogs))
     return true;

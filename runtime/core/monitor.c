@@ -62,6 +62,18 @@ static void look_at(struct weft__monitor *m, unsigned i, uint64_t now) {
   }
 }
 
+/* A reserve that is in a long slice itself: the task is marked, so that it is a worker's from then on,
+ * and what waits behind it may be taken by an idle worker. */
+static void look_at_reserve(struct weft__monitor *m, unsigned i) {
+  struct weft__worker *r = &m->rt->workers[i];
+  uint32_t slice = weft__load_acquire_u32(&r->slice);
+  bool same = slice == m->seen[i];
+  m->seen[i] = slice;
+  if (!(slice & 1) || !same) return;
+  weft__store_relaxed_u32(&r->hogged, 1);
+  if (weft__ring_len(&r->ring) && weft__load_relaxed_u32(&m->rt->parked)) weft__notify_hard(m->rt);
+}
+
 static bool all_parked(struct weft__runtime *rt) {
   return weft__load_seq_u32(&rt->parked) == rt->nworkers;
 }
@@ -76,6 +88,7 @@ static bool tick(struct weft__monitor *m) {
   if (pool) weft__store_relaxed_u32(&m->pool, 1);
   if (all_parked(rt)) return pool;
   for (unsigned i = 0; i < rt->nworkers; i++) look_at(m, i, now);
+  for (unsigned i = 0; i < rt->nreserves; i++) look_at_reserve(m, rt->nworkers + i);
   return true;
 }
 
@@ -106,7 +119,7 @@ static void *monitor_main(void *arg) {
 
 int weft__monitor_start(struct weft__runtime *rt) {
   struct weft__monitor *m = weft__zalloc(sizeof *m);
-  uint32_t *seen = weft__calloc(rt->nworkers, sizeof *seen);
+  uint32_t *seen = weft__calloc(rt->nworkers + rt->nreserves, sizeof *seen);
   if (!m || !seen) {
     weft__free(m);
     weft__free(seen);

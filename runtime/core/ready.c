@@ -8,7 +8,8 @@ enum { OVERFLOW_BATCH = 256 };
 void weft__ready_local(struct weft__worker *w, struct weft__task *t) {
   struct weft__runtime *rt = w->rt;
   if (weft__unlikely(t->hog) && !rt->exact) {
-    weft__tasklist_push(&w->hogs, t);
+    /* A reserve keeps no hogs: they are its worker's. */
+    weft__tasklist_push(w->reserve ? &rt->workers[w->index].hogs : &w->hogs, t);
     return;
   }
   /* Exact mode keeps one order: behind an overflow everything queues up there. */
@@ -81,6 +82,12 @@ void weft__push_unstarted(struct weft__worker *w, struct weft__task *t) {
   }
   if (weft__unlikely(w->rt->exact)) {
     weft__ready_local(w, t);
+    return;
+  }
+  if (weft__unlikely(w->reserve)) { /* begins nothing */
+    weft__tasklist_push(&w->rt->unstarted, t);
+    weft__fence_light();
+    weft__notify(w->rt);
     return;
   }
   while (weft__unlikely(!weft__deque_push(&w->deque, t))) overflow(w);

@@ -57,12 +57,10 @@ static void serve(struct weft__worker *r, struct weft__worker *w) {
 }
 
 /* Nothing may stay in the queues of a reserve that sleeps: nobody would be told of it. */
-static void hand_over(struct weft__worker *r, struct weft__worker *w) {
+static void hand_over(struct weft__worker *r) {
   struct weft__runtime *rt = r->rt;
   struct weft__task *t;
   while ((t = weft__ring_pop(&r->ring)) != NULL) weft__tasklist_push(&rt->ready, t);
-  while ((t = weft__deque_pop_oldest(&r->deque)) != NULL) weft__tasklist_push(&rt->unstarted, t);
-  while ((t = weft__tasklist_pop(&r->hogs)) != NULL) weft__tasklist_push(&w->hogs, t);
   weft__fence_full();
   weft__notify(rt);
 }
@@ -73,7 +71,7 @@ static void lease(struct weft__worker *r, struct weft__worker *w) {
   r->loop = &w->own_loop;
   r->timers = &w->own_timers;
   serve(r, w);
-  hand_over(r, w);
+  hand_over(r);
   weft__loop_leave(&w->own_loop);
   /* It may sleep without its loop and timers, having recalled them. */
   weft__unpark(w);
