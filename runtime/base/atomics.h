@@ -153,16 +153,25 @@ void weft__fence_use_full(void);
 
 #endif /* WEFT_MODEL */
 
-/* Tells the CPU that the caller spins. */
-static inline void weft__cpu_relax(void) {
+/* Tells the CPU that the caller spins, in a loop that ends by itself (by count or time). */
+static inline void weft__cpu_pause(void) {
 #if defined(WEFT_MODEL)
-  weft__model_spin();
 #elif defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
 #elif defined(__aarch64__)
   __asm__ volatile("isb" ::: "memory");
 #else
   atomic_signal_fence(memory_order_seq_cst);
+#endif
+}
+
+/* The same once a round in a loop that ends only when another thread stores something: to the
+ * explorer a thread that goes round until then. */
+static inline void weft__cpu_relax(void) {
+#if defined(WEFT_MODEL)
+  weft__model_spin();
+#else
+  weft__cpu_pause();
 #endif
 }
 

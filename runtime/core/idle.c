@@ -126,7 +126,7 @@ static struct weft__task *search(struct weft__worker *w) {
     if (t) return t;
     if (weft__load_relaxed_u32(&w->park) == WEFT__NOTIFIED) return NULL;
     if (round >= SEARCH_ROUNDS && (until == 0 || weft__now_fast() >= until)) return NULL;
-    for (int i = 0; i < PAUSES_BETWEEN_LOOKS; i++) weft__cpu_relax();
+    for (int i = 0; i < PAUSES_BETWEEN_LOOKS; i++) weft__cpu_pause();
   }
 }
 

@@ -48,6 +48,8 @@ struct model {
   void (*setup)(void); /* before the threads; its stores are seen by all. May be NULL */
   struct model_thread threads[MODEL_THREADS + 1]; /* up to the first without a name */
   void (*check)(void); /* after all threads, sees all their stores. May be NULL */
+  /* Thread t goes on: sets what the code under test keeps per OS thread. May be NULL */
+  void (*enter)(unsigned t);
 };
 
 #define MODEL_STATE(s) .state = &(s), .state_size = sizeof(s)

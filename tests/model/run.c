@@ -43,6 +43,7 @@ static void hand_over(void) {
 static void resume(unsigned t) {
   struct thread *th = &threads[t];
   running = t;
+  if (R->model->enter) R->model->enter(t);
   fiber_switch(&scheduler, th->fiber.sp);
   running = NOBODY;
   th->moved = true;
