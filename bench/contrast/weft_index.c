@@ -17,7 +17,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { RANGES_PER_WORKER = 16, QUERIES_PER_TASK = 50 };
+enum {
+  FILES_PER_WORKER = 4, /* read at a time */
+  CHUNKS_PER_FILE = 2,  /* read and not counted yet: as much as keeps the workers busy, no more */
+  RANGES_PER_WORKER = 16,
+  QUERIES_PER_TASK = 50,
+};
 
 static const char names_file[] = "UnicodeData.txt";
 
@@ -48,17 +53,21 @@ static int build_names(void *arg) {
 static int read_and_count(void *arg) {
   struct file_task *t = arg;
   struct reader reader = {.source = t->source, .chunk_bytes = t->build->chunk_bytes, .fd = -1};
-  weft_group chunks = WEFT_GROUP_INIT;
+  weft_group chunks;
   int r, joined;
+  weft_group_init(&chunks, &(weft_group_opts){.limit = CHUNKS_PER_FILE});
   while ((r = weft_to_thread(reader_next, &reader)) > 0)
     weft_group_spawn(&chunks, chunk_count_words, reader.chunk, NULL);
   if (r == 0 && t->source->keep) r = weft_group_spawn(&t->build->names, build_names, t, NULL);
   joined = weft_group_join(&chunks);
+  reader_end(&reader);
   return r < 0 ? r : joined;
 }
 
 static int read_all_files(struct build *b, struct file_task *tasks) {
-  weft_group files = WEFT_GROUP_INIT;
+  weft_group files;
+  weft_group_init(&files,
+                  &(weft_group_opts){.limit = FILES_PER_WORKER * (unsigned)weft_worker_count()});
   for (size_t i = 0; i < b->index.source_count; i++) {
     tasks[i] = (struct file_task){b, &b->index.sources[i]};
     tasks[i].source->keep = strcmp(tasks[i].source->name, names_file) == 0;

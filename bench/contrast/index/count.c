@@ -12,18 +12,30 @@ uint32_t bucket_of(uint64_t key) {
   return class_of(key >> 56) * BYTE_CLASSES + class_of(key >> 48 & 0xff);
 }
 
-/* A counting sort: the words of one bucket side by side, the buckets in order. */
+/* A counting sort: the words of one bucket side by side, the buckets in order. Their letters move
+ * along, so that the few that are kept lie together and the text can go. */
 static void group_by_bucket(struct chunk *c, const struct word_table *t) {
   uint32_t at = 0, next[BUCKETS];
-  for (uint32_t i = 0; i < t->count; i++) c->starts[bucket_of(t->words[i].key) + 1]++;
+  size_t letters = 0;
+  for (uint32_t i = 0; i < t->count; i++) {
+    c->starts[bucket_of(t->words[i].key) + 1]++;
+    letters += t->words[i].length;
+  }
   for (uint32_t b = 0; b < BUCKETS; b++) {
     at += c->starts[b];
     c->starts[b] = next[b] = at;
   }
   c->starts[BUCKETS] = t->count;
   c->words = need(malloc((t->count + 1) * sizeof *c->words));
-  for (uint32_t i = 0; i < t->count; i++)
-    c->words[next[bucket_of(t->words[i].key)]++] = t->words[i];
+  c->letters = need(malloc(letters + WORD_PADDING));
+  letters = 0;
+  for (uint32_t i = 0; i < t->count; i++) {
+    struct word *w = &c->words[next[bucket_of(t->words[i].key)]++];
+    *w = t->words[i];
+    w->text = memcpy(c->letters + letters, w->text, w->length);
+    letters += w->length;
+  }
+  memset(c->letters + letters, 0, WORD_PADDING);
 }
 
 int chunk_count_words(void *arg) {
@@ -41,5 +53,7 @@ int chunk_count_words(void *arg) {
   }
   group_by_bucket(c, &table);
   table_free(&table);
+  free(c->text);
+  c->text = NULL;
   return 0;
 }

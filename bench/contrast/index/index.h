@@ -21,10 +21,11 @@ enum {
 };
 
 struct chunk {
-  unsigned char *text;
+  unsigned char *text; /* until it has been counted */
   size_t length;
   struct word *words; /* after counting: the distinct words by bucket; value is the count */
   uint32_t starts[BUCKETS + 1]; /* of each bucket in words */
+  unsigned char *letters;       /* what the words point into */
 };
 
 struct source {
@@ -94,16 +95,16 @@ struct reader {
   size_t chunk_bytes;
   int fd;
   struct chunk *chunk; /* the one just read */
-  size_t carried; /* bytes at the end of the chunk before, of a word that goes on in this one */
-  const unsigned char *carry;
+  struct text carry;   /* the end of the chunk before: the beginning of a word that goes on here */
 };
 
 /* Reads the next chunk; the source owns it. Returns 1, 0 at the end, or a negative errno. */
 int reader_next(void *reader);
+void reader_end(struct reader *reader);
 
 /* count.c */
 
-/* Counts the words of a chunk, and groups them by bucket. */
+/* Counts the words of a chunk, groups them by bucket, and gives the chunk's text back. */
 int chunk_count_words(void *chunk);
 
 /* The bucket of a word with this key. */

@@ -48,6 +48,7 @@ void sources_free(struct source *sources, size_t count) {
     struct source *s = &sources[i];
     for (size_t k = 0; k < s->chunk_count; k++) {
       free(s->chunks[k]->text);
+      free(s->chunks[k]->letters);
       free(s->chunks[k]->words);
       free(s->chunks[k]);
     }
@@ -83,8 +84,8 @@ static void cut(struct reader *r) {
   struct chunk *c = r->chunk;
   size_t whole = c->length;
   while (c->length > 0 && word_byte[c->text[c->length - 1]]) c->length--;
-  r->carry = c->text + c->length;
-  r->carried = whole - c->length;
+  r->carry.length = 0;
+  text_put(&r->carry, c->text + c->length, whole - c->length);
 }
 
 int reader_next(void *arg) {
@@ -94,19 +95,24 @@ int reader_next(void *arg) {
   ssize_t n;
   if (r->fd < 0 && r->chunk) return 0; /* the end was met */
   if (r->fd < 0 && (r->fd = open(s->path, O_RDONLY | O_CLOEXEC)) < 0) return -errno;
-  r->chunk = add_chunk(s, r->carried + r->chunk_bytes + WORD_PADDING);
-  fresh = r->chunk->text + r->carried;
-  if (r->carried) memcpy(r->chunk->text, r->carry, r->carried);
+  r->chunk = add_chunk(s, r->carry.length + r->chunk_bytes + WORD_PADDING);
+  fresh = r->chunk->text + r->carry.length;
+  if (r->carry.length) memcpy(r->chunk->text, r->carry.bytes, r->carry.length);
   n = read_all(r->fd, fresh, r->chunk_bytes);
   if (n < (ssize_t)r->chunk_bytes) {
     close(r->fd);
     r->fd = -1;
   }
   if (n < 0) return (int)n;
-  r->chunk->length = r->carried + (size_t)n;
+  r->chunk->length = r->carry.length + (size_t)n;
   memset(fresh + n, 0, WORD_PADDING);
   s->size += (uint64_t)n;
   if (s->keep) text_put(&s->kept, fresh, (size_t)n);
   if (r->fd >= 0) cut(r);
   return 1;
+}
+
+void reader_end(struct reader *r) {
+  if (r->fd >= 0) close(r->fd);
+  free(r->carry.bytes);
 }

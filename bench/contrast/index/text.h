@@ -22,6 +22,7 @@ static inline char *text_room(struct text *t, size_t n) {
 }
 
 static inline void text_put(struct text *t, const void *bytes, size_t n) {
+  if (n == 0) return; /* of nothing, perhaps: no bytes, no memory yet */
   memcpy(text_room(t, n), bytes, n);
   t->length += n;
 }

@@ -64,9 +64,12 @@ static uint64_t hash(const struct word *w) {
   return __builtin_bswap64(h); /* the product's upper bits depend on all of the word */
 }
 
+/* The slots are written before they are read: a fresh page that is read first is mapped to the
+ * kernel's page of zeros, and the first write to it then has to interrupt the other CPUs. */
 static void slots_init(struct word_table *t, uint32_t slots) {
   t->mask = slots - 1;
-  t->slots = need(calloc(slots, sizeof *t->slots));
+  t->slots = need(malloc(slots * sizeof *t->slots));
+  memset(t->slots, 0, slots * sizeof *t->slots);
 }
 
 void table_init(struct word_table *t, uint32_t capacity) {
