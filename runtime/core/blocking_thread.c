@@ -18,6 +18,7 @@
 #include "base/memory.h"
 #include "base/sys.h"
 #include "core/blocking.h"
+#include "core/thread.h"
 
 enum {
   BATCH_NS = 20000,     /* a thread takes as many jobs as it expects to finish within this */
@@ -47,11 +48,9 @@ static struct weft__blocking_thread *thread_new(struct weft__blocking *p) {
   return t;
 }
 
-/* Signals of the program are for its own threads. */
 static int thread_start(struct weft__blocking_thread *t) {
-  sigset_t all, old;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
+  sigset_t old;
+  weft__block_program_signals(&old);
   int r = weft__sys_thread_create(&t->id, NULL, thread_main, t);
   pthread_sigmask(SIG_SETMASK, &old, NULL);
   if (r == 0) WEFT__ASSERT(pthread_getcpuclockid(t->id, &t->clock) == 0);

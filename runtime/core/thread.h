@@ -3,11 +3,16 @@
 #define WEFT_CORE_THREAD_H
 
 #include <pthread.h>
+#include <signal.h>
 
 struct weft__worker;
 
-/* Starts a thread with a name and with every signal blocked, so that signals go to the program's own
- * threads. 0, WEFT_EAGAIN or WEFT_ENOMEM. */
+/* Blocks on the calling thread what is for the program's own threads: every signal but those that a
+ * fault of the thread itself raises. (A fault whose signal is blocked kills the process without
+ * asking any handler.) *ret_old is the mask to go back to. */
+void weft__block_program_signals(sigset_t *ret_old);
+
+/* Starts a thread with a name, and with those signals blocked. 0, WEFT_EAGAIN or WEFT_ENOMEM. */
 int weft__thread_start(pthread_t *ret, void *(*main)(void *), void *arg, const char *name);
 
 /* What every thread that runs tasks does at its beginning and end: becomes w for weft__self(), gets an
