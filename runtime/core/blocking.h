@@ -95,9 +95,9 @@ struct weft__blocking_thread {
   weft__atomic_u32 signal; /* 1: leave idle. Set under the lock by who took it off the idle list
                               (release), awaited and reset by the thread (acquire) */
   struct weft__counter finished; /* jobs; written by the thread */
-  weft__atomic_ptr
-      slot[WEFT__BLOCKING_BATCH]; /* jobs taken and not begun. Filled by the thread, each
-                                                  emptied by one exchange (acq_rel) of whoever gets it */
+  /* Jobs taken and not begun. Filled by the thread under the lock (release), each emptied by one
+   * exchange (acq_rel) of whoever gets it. */
+  weft__atomic_ptr slot[WEFT__BLOCKING_BATCH];
 };
 
 /* Bits of `attention`. */
