@@ -112,7 +112,8 @@ int weft_procpool_call(weft_procpool *pool, const weft_job *job, const void *in,
   struct weft__procslot *s;
   r = weft__procpool_acquire(pool, &s);
   if (r < 0) return r;
-  r = run(pool, s, &req);
+  r = weft__checkpoint(t); /* a cancel that came after the turn was passed: nothing is sent yet */
+  if (r == 0) r = run(pool, s, &req);
   weft__procpool_release(pool, s);
   return r;
 }

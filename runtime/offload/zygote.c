@@ -16,7 +16,11 @@ int weft__zygote_start(struct weft__zygote *z, const struct weft__crew *crew) {
   int r = weft__channel_pair(&control, &far_end);
   if (r < 0) return r;
   pid_t pid = weft__sys_fork();
-  if (pid == 0) weft__zygote_main(crew, far_end);
+  if (pid == 0) {
+    /* Its number may be below 3, where nothing is closed: then the end would never come. */
+    (void)close(control);
+    weft__zygote_main(crew, far_end);
+  }
   weft__sys_close(far_end);
   if (pid < 0) {
     weft__sys_close(control);

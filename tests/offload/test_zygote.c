@@ -184,9 +184,11 @@ static void bury_finishes_although_the_wait_fails(void **state) {
 
 static void a_birth_that_cannot_be_waited_for_leaves_no_process(void **state) {
   (void)state;
+  assert_int_equal(kill(zygote.pid, SIGSTOP), 0); /* so that there is something to wait for */
   assert_int_equal(weft__procslot_request(&slots[0], &zygote), 0);
   assert_int_equal(weft__procslot_birth(&slots[0], fail_to_wait), WEFT_ENOMEM);
   assert_int_equal(slots[0].channel, -1);
+  assert_int_equal(kill(zygote.pid, SIGCONT), 0);
   give_birth(0); /* the same slot: the zygote takes the first one away */
   assert_int_equal(count_children(zygote.pid), 1);
   expect_echo(0);
@@ -375,6 +377,26 @@ static void a_library_that_reopens_its_descriptors_at_fork_does_no_harm(void **s
   fds_before -= 8;
 }
 
+/* A daemon may have closed them, and then the channels get their numbers. */
+static int live_without_standard_descriptors(void *arg) {
+  (void)arg;
+  for (int fd = 0; fd < 3; fd++) close(fd);
+  if (weft__zygote_start(&zygote, &crew) != 0) return 1;
+  for (unsigned i = 0; i < SLOTS; i++) {
+    if (weft__procslot_request(&slots[i], &zygote) != 0) return 2;
+    if (weft__procslot_birth(&slots[i], weft__procslot_block) != 0) return 3;
+    struct weft__proccall c;
+    if (call(i, JOB_ECHO, "hello", 6, &c) != 1 || c.out_len != 6) return 4;
+  }
+  weft__zygote_stop(&zygote);
+  return 0;
+}
+
+static void a_program_without_standard_descriptors_can_have_one(void **state) {
+  (void)state;
+  assert_int_equal(in_child(live_without_standard_descriptors, NULL), 256);
+}
+
 /* A process that holds a zygote with an idle and a busy worker, and is then killed. */
 static _Noreturn void be_the_parent(int report) {
   struct weft__proccall c;
@@ -431,6 +453,7 @@ static const struct CMUnitTest tests[] = {
     WITH_ZYGOTE(the_zygote_ends_when_it_is_told_nonsense),
     WITH_ZYGOTE(failing_system_calls_are_passed_on),
     WITH_ZYGOTE(a_zygote_that_cannot_start_leaves_nothing),
+    WITH_ZYGOTE(a_program_without_standard_descriptors_can_have_one),
     WITH_ZYGOTE(a_library_that_reopens_its_descriptors_at_fork_does_no_harm),
     WITH_ZYGOTE(the_death_of_the_parent_ends_all),
 };
