@@ -113,11 +113,27 @@ void weft__reserve_recall(struct weft__worker *w) {
   if (weft__cas_seq_u32(&r->lease, &wanted, WEFT__LEASE_RECALLED)) weft__unpark(r);
 }
 
-void weft__reserves_stop(struct weft__runtime *rt) {
+static void end_all(struct weft__runtime *rt, int (*part)(struct weft__worker *r)) {
   for (unsigned i = 0; i < rt->nreserves; i++) {
     struct weft__worker *r = &rt->workers[rt->nworkers + i];
     if (!r->started) continue;
     weft__unpark(r);
-    pthread_join(r->thread, NULL);
+    part(r);
   }
+}
+
+static int join(struct weft__worker *r) {
+  return pthread_join(r->thread, NULL);
+}
+
+static int detach(struct weft__worker *r) {
+  return pthread_detach(r->thread);
+}
+
+void weft__reserves_stop(struct weft__runtime *rt) {
+  end_all(rt, join);
+}
+
+void weft__reserves_leave(struct weft__runtime *rt) {
+  end_all(rt, detach);
 }

@@ -25,5 +25,7 @@ void weft__reserve_recall(struct weft__worker *w);
 
 /* Ends and joins the threads that were started. The runtime has ended. */
 void weft__reserves_stop(struct weft__runtime *rt);
+/* The same without waiting for them. */
+void weft__reserves_leave(struct weft__runtime *rt);
 
 #endif

@@ -231,23 +231,36 @@ static int make_runtime(struct weft__runtime **ret, const weft_run_opts *o) {
   return 0;
 }
 
+/* The shutdown's time ran out: threads that are stuck in a task end when they come back from it. */
+static void leave_threads(struct weft__runtime *rt) {
+  for (unsigned i = 1; i < rt->nworkers; i++) pthread_detach(rt->workers[i].thread);
+  weft__reserves_leave(rt);
+}
+
 /* Ends pool and threads; true when all are gone and the memory may go too. */
 static bool end_threads(struct weft__runtime *rt) {
   uint64_t deadline = rt->timed_out ? weft__now() : rt->stop_at ? rt->stop_at : WEFT__NEVER;
   weft__monitor_stop(rt); /* first: it wakes reserves and ticks the pool */
   bool clean = weft__blocking_close(&rt->blocking, deadline) == 0;
-  if (rt->timed_out) return false;
+  if (rt->timed_out) {
+    leave_threads(rt);
+    return false;
+  }
   weft__reserves_stop(rt);
   join_threads(rt, rt->nworkers);
   weft__monitor_free(rt);
   return clean;
 }
 
-static int init_process(void) {
+/* Once: a second runtime may begin while a first one runs. */
+static pthread_once_t process_once = PTHREAD_ONCE_INIT;
+static int process_error;
+
+static void init_process(void) {
   weft__memory_init();
   weft__clock_init();
   weft__fence_init();
-  return weft__self_init();
+  process_error = weft__self_init();
 }
 
 int weft_run(weft_fn fn, void *arg, const weft_run_opts *opts) {
@@ -256,7 +269,8 @@ int weft_run(weft_fn fn, void *arg, const weft_run_opts *opts) {
   if (weft__self()) return WEFT_ENESTED;
   if (!fn) return WEFT_EINVAL;
   struct weft__runtime *rt = NULL;
-  int r = init_process();
+  pthread_once(&process_once, init_process);
+  int r = process_error;
   if (r == 0) r = make_runtime(&rt, opts ? opts : &defaults);
   if (r < 0) return r;
   r = weft__crash_begin();
