@@ -536,7 +536,8 @@ static struct child_end gdb(const char *commands) {
 }
 
 /* LeakSanitizer cannot work under a debugger: each session ends by killing its target. */
-#define GDB_BEGIN "set confirm off\nset width 0\nset debuginfod enabled off\n"
+#define GDB_BEGIN                                                                                  \
+  "set confirm off\nset width 0\nset filename-display basename\nset debuginfod enabled off\n"
 
 #if defined(__x86_64__)
 #define REGISTERS "$rsp", "$rbp", "$rip"
@@ -565,7 +566,7 @@ static void a_debugger_walks_a_suspended_context_to_its_body(void **state) {
   *stop = '\0';
   bool right = strstr(bt, "suspended_leaf") != NULL && strstr(bt, "suspended_body") != NULL &&
                strstr(bt, "side_entry") != NULL && strstr(bt, "context_bottom") != NULL &&
-               strstr(bt, "main") == NULL && strstr(bt, "stopped") == NULL &&
+               strstr(bt, " main (") == NULL && strstr(bt, "stopped") == NULL &&
                strstr(bt, "??") == NULL;
   if (!right) CHECK_FAIL("gdb said: %s", bt);
 }
