@@ -150,8 +150,8 @@ TASK_TEST(TG5_the_owner_is_not_cancelled_by_its_groups_abort) {
 }
 
 static int spawn_until_refused(void *arg) {
+  static struct latch runs; /* used by its children, which outlive it */
   weft_group *g = arg;
-  struct latch runs = {0};
   int r = 0;
   while ((r = weft_group_spawn(g, hit_and_return, &runs, NULL)) == 0)
     if ((r = weft_yield()) < 0) break;

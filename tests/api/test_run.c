@@ -192,7 +192,11 @@ TASK_TEST(stats_count_the_live_tasks) {
     weft_cancel(t[i]);
     CHECK_INT(weft_await(t[i]), WEFT_ECANCELED);
   }
-  CHECK_INT(weft_stats_read(&s), 0);
+  /* A task may be awaited a moment before its end is counted. */
+  do {
+    CHECK_INT(weft_yield(), 0);
+    CHECK_INT(weft_stats_read(&s), 0);
+  } while (s.tasks_live > 1);
   CHECK_UINT(s.tasks_live, 1);
 }
 
@@ -200,7 +204,8 @@ TASK_TEST(stats_name_the_allocator_and_its_figures) {
   weft_stats s;
   CHECK_INT(weft_stats_read(&s), 0);
   if (!CHECK(s.allocator != NULL)) return;
-  CHECK(strstr(s.allocator, WEFT_JEMALLOC ? "jemalloc" : "glibc") != NULL);
+  if (WEFT_JEMALLOC) CHECK(strstr(s.allocator, "jemalloc") != NULL);
+  if (!WEFT_JEMALLOC) CHECK(strstr(s.allocator, "jemalloc") == NULL && s.allocator[0] != '\0');
   CHECK(s.runtime_allocations > 0);
 #if WEFT_JEMALLOC
   CHECK(s.bytes_allocated > 0 && s.bytes_resident >= s.bytes_allocated);
@@ -222,6 +227,7 @@ TASK_TEST(worker_stats_count_what_was_spawned_and_finished) {
   uint64_t finished = total(offsetof(weft_worker_stats, finished));
   for (int i = 0; i < 1000; i++) CHECK_INT(weft_await(weft_spawn(return_seven, NULL, NULL)), 7);
   CHECK_UINT(total(offsetof(weft_worker_stats, spawned)) - spawned, 1000);
+  while (total(offsetof(weft_worker_stats, finished)) - finished < 1000) CHECK_INT(weft_yield(), 0);
   CHECK_UINT(total(offsetof(weft_worker_stats, finished)) - finished, 1000);
 }
 
