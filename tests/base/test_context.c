@@ -180,13 +180,23 @@ static __attribute__((noinline)) double third(void) {
   return r;
 }
 
+/* valgrind computes with the default rounding whatever the mode; then only the mode is checked. */
+static bool mode_matters(void) {
+  double nearest = third();
+  CHECK_INT(fesetround(FE_UPWARD), 0);
+  double up = third();
+  CHECK_INT(fesetround(FE_TONEAREST), 0);
+  return up > nearest;
+}
+
 static void rounds_up(struct side *side) {
+  const bool *matters = side->data;
   CHECK_INT(fegetround(), FE_TONEAREST);
   double nearest = third();
   CHECK_INT(fesetround(FE_UPWARD), 0);
   for (int i = 0; i < 3; i++) {
     double up = third();
-    CHECK(up > nearest);
+    CHECK(up > nearest || !*matters);
     suspend(side);
     CHECK_INT(fegetround(), FE_UPWARD);
   }
@@ -197,7 +207,8 @@ static void rounds_up(struct side *side) {
 
 static void the_rounding_mode_belongs_to_the_context(void **state) {
   (void)state;
-  struct side up, other;
+  bool matters = mode_matters();
+  struct side up = {.data = &matters}, other = {.data = &matters};
   open_pool();
   side_init(&up, 0, rounds_up);
   double nearest = third();
