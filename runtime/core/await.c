@@ -5,6 +5,7 @@
 #include "base/thread_error.h"
 #include "core/await.h"
 #include "core/cancel.h"
+#include "core/finish.h"
 #include "core/park.h"
 #include "core/worker.h"
 
@@ -12,12 +13,12 @@
 enum { INLINE_ROOM = 16 * 1024 };
 
 /* A task runs inline only where nothing can tell the difference: not under a shield or a timeout
- * scope (the child has neither), not when it has to run elsewhere or on a stack of its own, not in
+ * scope (the child has neither), not when it or the awaiter has to run in one place, not in
  * exact mode, which promises an order, and not on a reserve, which begins nothing. */
 static bool may_inline(struct weft__worker *w, struct weft__task *cur, struct weft__task *t) {
   char *here = __builtin_frame_address(0);
-  return !t->apart && cur->limit == WEFT__NEVER && cur->shield == 0 && !w->rt->exact &&
-         !w->reserve && here - (char *)cur->stack->lo > INLINE_ROOM;
+  return !t->apart && !cur->pinned && cur->limit == WEFT__NEVER && cur->shield == 0 &&
+         !w->rt->exact && !w->reserve && here - (char *)cur->stack->lo > INLINE_ROOM;
 }
 
 /* Runs the claimed task t on cur's stack and returns its code. A cancel of cur goes to t: cur

@@ -18,13 +18,6 @@ void weft__ready_local(struct weft__worker *w, struct weft__task *t) {
     weft__tasklist_push(&rt->ready, t);
 }
 
-/* After a push: the fence orders it before the look at `parked` (pairs with the heavy fence of a
- * worker that goes to sleep). */
-static void notify_if_surplus(struct weft__worker *w) {
-  weft__fence_light();
-  if (weft__load_relaxed_u32(&w->rt->parked) != 0 && weft__worker_surplus(w)) weft__notify(w->rt);
-}
-
 /* Test mode: the task goes to some other worker than the one at hand. */
 static void send_away(struct weft__worker *w, struct weft__runtime *rt, struct weft__task *t) {
   static weft__atomic_u32 foreign_turn; /* any spread will do for threads without a generator */
@@ -48,10 +41,10 @@ void weft__make_ready(struct weft__task *t) {
     send_away(w, rt, t);
   } else if (weft__likely(w != NULL)) {
     weft__ready_local(w, t);
-    notify_if_surplus(w);
+    weft__notify_if_surplus(w);
   } else {
     weft__tasklist_push(&rt->ready, t);
-    weft__fence_full(); /* the push before the look at `parked`; pairs as in notify_if_surplus */
+    weft__fence_full(); /* the push before the look at `parked`; pairs as in weft__notify_if_surplus */
     weft__notify(rt);
   }
 }
@@ -74,22 +67,18 @@ static __attribute__((noinline)) void overflow(struct weft__worker *w) {
   weft__tasklist_append(&w->rt->unstarted, moved[0], moved[n - 1], n);
 }
 
-void weft__push_unstarted(struct weft__worker *w, struct weft__task *t) {
-  if (weft__unlikely(t->pinned)) {
+void weft__push_unstarted_slow(struct weft__worker *w, struct weft__task *t) {
+  if (t->pinned) {
     weft__tasklist_push(&t->home->inbox, t);
     if (t->home != w) weft__unpark(t->home);
-    return;
-  }
-  if (weft__unlikely(w->rt->exact)) {
+  } else if (w->rt->exact) {
     weft__ready_local(w, t);
-    return;
-  }
-  if (weft__unlikely(w->reserve)) { /* begins nothing */
+  } else if (w->reserve) { /* begins nothing */
     weft__tasklist_push(&w->rt->unstarted, t);
     weft__fence_light();
     weft__notify(w->rt);
-    return;
+  } else {
+    while (!weft__deque_push(&w->deque, t)) overflow(w);
+    weft__notify_if_surplus(w);
   }
-  while (weft__unlikely(!weft__deque_push(&w->deque, t))) overflow(w);
-  notify_if_surplus(w);
 }

@@ -2,11 +2,7 @@
 #ifndef WEFT_CORE_READY_H
 #define WEFT_CORE_READY_H
 
-#include "core/self.h"
-
-struct weft__runtime;
-struct weft__task;
-struct weft__worker;
+#include "core/worker.h"
 
 /* The caller won t's wait while t was parked (or t is new and claimed), so t is the caller's: puts
  * it where it will run, and wakes a worker if one is needed. From any thread; t's runtime is given
@@ -19,7 +15,23 @@ void weft__make_ready_chain(struct weft__task *chain);
 /* As weft__make_ready on worker w, which is the calling thread's. Does not wake anybody. */
 void weft__ready_local(struct weft__worker *w, struct weft__task *t);
 
-/* Puts an unstarted task into w's own queue; wakes a helper when w has more than it can do next. */
-void weft__push_unstarted(struct weft__worker *w, struct weft__task *t);
+/* After a push into w's queues, by w: the fence orders it before the look at `parked` (pairs with the
+ * heavy fence of a worker that goes to sleep). */
+static inline void weft__notify_if_surplus(struct weft__worker *w) {
+  weft__fence_light();
+  if (weft__unlikely(weft__load_relaxed_u32(&w->rt->parked) != 0) && weft__worker_surplus(w))
+    weft__notify(w->rt);
+}
+
+void weft__push_unstarted_slow(struct weft__worker *w, struct weft__task *t);
+
+/* Puts an unstarted task into w's own queue; wakes a helper when w has more than it can do next. By w's
+ * thread. */
+static inline void weft__push_unstarted(struct weft__worker *w, struct weft__task *t) {
+  if (weft__likely(w->plain && !t->pinned) && weft__likely(weft__deque_push(&w->deque, t)))
+    weft__notify_if_surplus(w);
+  else
+    weft__push_unstarted_slow(w, t);
+}
 
 #endif

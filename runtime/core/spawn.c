@@ -36,9 +36,11 @@ int weft__spawn_apply(struct weft__task *t, const weft_spawn_opts *opts) {
   return 0;
 }
 
-int weft__spawn_make(struct weft__worker *w, weft_fn fn, void *arg, const weft_spawn_opts *opts,
-                     struct weft__owner *owner, const void *site, struct weft__task **ret) {
-  int r = weft__spawn_check(fn, opts);
+static inline __attribute__((always_inline)) int make(struct weft__worker *w, weft_fn fn, void *arg,
+                                                      const weft_spawn_opts *opts,
+                                                      struct weft__owner *owner, const void *site,
+                                                      struct weft__task **ret) {
+  int r = opts ? weft__spawn_check(fn, opts) : fn ? 0 : WEFT_EINVAL;
   if (weft__unlikely(r < 0)) return r;
   struct weft__task *t = weft__task_new(&w->rt->tasks, &w->cache);
   if (weft__unlikely(!t)) return WEFT_ENOMEM;
@@ -46,7 +48,7 @@ int weft__spawn_make(struct weft__worker *w, weft_fn fn, void *arg, const weft_s
   t->arg = arg;
   t->site = site;
   t->owner = owner;
-  if (opts) {
+  if (weft__unlikely(opts != NULL)) {
     t->home = w->reserve ? &w->rt->workers[w->index] : w;
     r = weft__spawn_apply(t, opts);
     if (r < 0) {
@@ -59,11 +61,16 @@ int weft__spawn_make(struct weft__worker *w, weft_fn fn, void *arg, const weft_s
   return 0;
 }
 
+int weft__spawn_make(struct weft__worker *w, weft_fn fn, void *arg, const weft_spawn_opts *opts,
+                     struct weft__owner *owner, const void *site, struct weft__task **ret) {
+  return make(w, fn, arg, opts, owner, site, ret);
+}
+
 weft_task weft_spawn(weft_fn fn, void *arg, const weft_spawn_opts *opts) {
   struct weft__worker *w = weft__self();
   if (weft__unlikely(!w || !w->current)) return weft__handle_failed(weft__no_task());
   struct weft__task *t;
-  int r = weft__spawn_make(w, fn, arg, opts, NULL, __builtin_return_address(0), &t);
+  int r = make(w, fn, arg, opts, NULL, __builtin_return_address(0), &t);
   if (weft__unlikely(r < 0)) return weft__handle_failed(r);
   weft_task h = weft__handle(t, weft__load_relaxed_u64(&t->word)); /* before it may run */
   weft__push_unstarted(w, t);

@@ -10,10 +10,6 @@
 #include "core/shutdown.h"
 #include "core/worker.h"
 
-/* A cache keeps this many free objects; beyond it half go to the pool. Large enough that a burst of
- * a thousand spawned and joined tasks never leaves its worker. */
-enum { CACHE_MAX = 2048 };
-
 int weft__handle_error(weft_task h) {
   if (h.slot_) return 0;
   int64_t code = (int64_t)h.key_;
@@ -88,35 +84,14 @@ void weft__task_cache_drain(struct weft__task_pool *p, struct weft__task_cache *
   give_spare(p, c, 0);
 }
 
-static __attribute__((noinline)) bool cache_fill(struct weft__task_pool *p,
-                                                 struct weft__task_cache *c) {
+bool weft__task_cache_fill(struct weft__task_pool *p, struct weft__task_cache *c) {
   take_spare(p, c);
   return c->head || add_slab(p, c);
 }
 
-struct weft__task *weft__task_new(struct weft__task_pool *p, struct weft__task_cache *c) {
-  if (weft__unlikely(!c->head) && !cache_fill(p, c)) return NULL;
-  struct weft__task *t = c->head;
-  c->head = t->link[WEFT__LINK_READY];
-  c->count--;
-  /* Nobody but late readers of the word can see the object: plain refs, and a release store so that
-   * a walker that sees the new key sees the fields of the slab. */
-  weft__store_relaxed_u32(&t->refs, 2);
-  weft__store_release_u64(&t->word, weft__word_fresh(weft__load_relaxed_u64(&t->word)));
-  t->limit = WEFT__NEVER;
-  return t;
-}
-
-/* Everything that weft__task_new promises to be clear, other than its own writes. */
-static void clear(struct weft__task *t) {
-  t->owner = NULL;
-  t->sticky = false;
-  t->hog = false;
-  t->limit_hit = 0;
-  t->shield = 0;
-  t->scopes = NULL;
-  t->stack = NULL;
-  if (weft__unlikely(t->has_opts)) {
+void weft__task_free_slow(struct weft__task_pool *p, struct weft__task_cache *c,
+                          struct weft__task *t) {
+  if (t->has_opts) {
     weft__free(t->copy);
     t->copy = NULL;
     t->name = NULL;
@@ -125,30 +100,12 @@ static void clear(struct weft__task *t) {
     t->proc_death = 0;
     t->pinned = t->apart = t->has_opts = false;
   }
-}
-
-static void task_free(struct weft__task_pool *p, struct weft__task_cache *c, struct weft__task *t) {
-  clear(t);
-  /* Late cancellers may still CAS the word; but a DONE word is left alone by all of them but
-   * take and uncancel, so a store would lose nothing that matters to the next task. The key stays:
-   * phase FREE makes every old handle stale, and the next task gets a new key. */
-  uint64_t word = weft__load_relaxed_u64(&t->word);
-  weft__store_release_u64(&t->word, (word >> WEFT__KEY_SHIFT << WEFT__KEY_SHIFT) | WEFT__FREE);
-  cache_push(c, t);
-  if (weft__unlikely(c->count > CACHE_MAX)) give_spare(p, c, CACHE_MAX / 2);
-}
-
-void weft__task_unref(struct weft__task_pool *p, struct weft__task_cache *c, struct weft__task *t,
-                      uint32_t n) {
-  /* The caller holds n references; when no other exists nobody can make one. */
-  if (weft__load_acquire_u32(&t->refs) != n && weft__sub_u32(&t->refs, n) != n) return;
-  if (c) {
-    task_free(p, c, t);
-    return;
-  }
   struct weft__task_cache foreign = {0};
-  task_free(p, &foreign, t);
-  weft__task_cache_drain(p, &foreign);
+  weft__task_recycle(c ? c : &foreign, t);
+  if (!c)
+    weft__task_cache_drain(p, &foreign);
+  else if (c->count > WEFT__TASK_CACHE_MAX)
+    give_spare(p, c, WEFT__TASK_CACHE_MAX / 2);
 }
 
 int weft__done_watch(struct weft__task *t, uint32_t key, struct weft__waiter *rec) {
@@ -223,7 +180,7 @@ void weft__let_go(struct weft__task *t) {
 
 /* The slow half of finishing: under the lock, so that after weft__done_unwatch has had the lock no
  * record is touched any more. The winners are made ready after it: making ready may take locks. */
-static __attribute__((noinline)) void wake_watchers(struct weft__task *t, int code) {
+void weft__task_tell(struct weft__task *t, int code) {
   struct weft__task *ready = NULL;
   struct weft__task **tail = &ready;
   weft__spin_lock(&t->lock);
@@ -242,18 +199,4 @@ static __attribute__((noinline)) void wake_watchers(struct weft__task *t, int co
   weft__spin_unlock(&t->lock);
   if (bits & WEFT__DETACHED) report_failure(t);
   weft__make_ready_chain(ready);
-}
-
-void weft__task_finish(struct weft__worker *w, struct weft__task *t, int code) {
-  struct weft__owner *owner = t->owner;
-  uint64_t word = weft__load_relaxed_u64(&t->word);
-  /* A request that is still undelivered as the body returns makes its end a cancelled one; the CAS
-   * fails when one comes in between, and a later one finds DONE. */
-  do {
-    t->code = (word & WEFT__CANCEL) && code >= 0 ? WEFT_ECANCELED : code;
-  } while (!weft__claim_finish(&t->word, &word));
-  if (weft__unlikely(weft__load_seq_u32(&t->watched))) wake_watchers(t, t->code);
-  if (weft__unlikely(owner != NULL)) owner->child_done(owner, t);
-  weft__count(&w->counters.finished);
-  if (weft__unlikely(weft__load_relaxed_u32(&w->rt->main_done))) weft__shutdown_hint(w->rt);
 }

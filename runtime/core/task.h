@@ -19,6 +19,7 @@
 #include <weft/task.h>
 
 #include "base/atomics.h"
+#include "base/check.h"
 #include "base/context.h"
 #include "base/list.h"
 #include "base/spin.h"
@@ -151,16 +152,61 @@ void weft__task_pool_init(struct weft__task_pool *p, struct weft__runtime *rt);
 /* Frees every slab; no task may be alive, no handle used afterwards. */
 void weft__task_pool_fini(struct weft__task_pool *p);
 
-/* A fresh object with refs 2, phase UNSTARTED, and everything else cleared except fn, arg, site,
- * which the caller sets. NULL when memory is exhausted. Owner of the cache only (a pool and cache of
- * a thread that is no worker: pass a cache on the stack and give it back). */
-struct weft__task *weft__task_new(struct weft__task_pool *p, struct weft__task_cache *c);
-void weft__task_cache_drain(struct weft__task_pool *p, struct weft__task_cache *c);
+/* A cache keeps this many free objects; beyond it half go to the pool. Large enough that a burst of a
+ * thousand spawned and joined tasks never leaves its worker. */
+enum { WEFT__TASK_CACHE_MAX = 2048 };
 
-/* Drops n references; the last one frees the object into the calling worker's cache, or into the
- * pool on any other thread. */
-void weft__task_unref(struct weft__task_pool *p, struct weft__task_cache *c, struct weft__task *t,
-                      uint32_t n);
+/* Gives the free objects of c to the pool. */
+void weft__task_cache_drain(struct weft__task_pool *p, struct weft__task_cache *c);
+/* Gets free objects from the pool or a new slab; false when memory is exhausted. */
+bool weft__task_cache_fill(struct weft__task_pool *p, struct weft__task_cache *c);
+
+/* A fresh object with refs 2, phase UNSTARTED, and everything else cleared except fn, arg, site and
+ * owner, which the caller sets. NULL when memory is exhausted. Owner of the cache only (a thread that is
+ * no worker passes a cache on its stack and drains it). */
+static inline struct weft__task *weft__task_new(struct weft__task_pool *p,
+                                                struct weft__task_cache *c) {
+  if (weft__unlikely(!c->head) && !weft__task_cache_fill(p, c)) return NULL;
+  struct weft__task *t = c->head;
+  c->head = t->link[WEFT__LINK_READY];
+  c->count--;
+  /* Nobody but late readers of the word can see the object: plain refs, and a release store so that
+   * a walker that sees the new key sees the fields of the slab. */
+  weft__store_relaxed_u32(&t->refs, 2);
+  weft__store_release_u64(&t->word, weft__word_fresh(weft__load_relaxed_u64(&t->word)));
+  t->limit = WEFT__NEVER;
+  return t;
+}
+
+/* Puts an object without references back. Late cancellers may still try to CAS its word, but leave a
+ * DONE or FREE one alone, so the store overwrites nothing that matters to the next task. The key stays:
+ * phase FREE makes every old handle stale, and the next task gets a new key. */
+static inline void weft__task_recycle(struct weft__task_cache *c, struct weft__task *t) {
+  t->sticky = false;
+  t->limit_hit = 0;
+  t->shield = 0;
+  t->scopes = NULL;
+  uint64_t word = weft__load_relaxed_u64(&t->word);
+  weft__store_release_u64(&t->word, (word >> WEFT__KEY_SHIFT << WEFT__KEY_SHIFT) | WEFT__FREE);
+  t->link[WEFT__LINK_READY] = c->head;
+  c->head = t;
+  c->count++;
+}
+
+void weft__task_free_slow(struct weft__task_pool *p, struct weft__task_cache *c,
+                          struct weft__task *t);
+
+/* Drops n references; the last one frees the object into c, the calling worker's cache, or into the
+ * pool when c is NULL. */
+static inline void weft__task_unref(struct weft__task_pool *p, struct weft__task_cache *c,
+                                    struct weft__task *t, uint32_t n) {
+  /* The caller holds n references; when no other exists nobody can make one. */
+  if (weft__load_acquire_u32(&t->refs) != n && weft__sub_u32(&t->refs, n) != n) return;
+  if (weft__likely(c && !t->has_opts && c->count < WEFT__TASK_CACHE_MAX))
+    weft__task_recycle(c, t);
+  else
+    weft__task_free_slow(p, c, t);
+}
 
 /* Registers rec (task, ticket, gate filled) to be won when t ends. 0 when linked; 1 when t has ended
  * already (not linked, rec->code is its code); WEFT_ESTALE when key names no task. Pairs with weft__task_finish. */
@@ -172,9 +218,9 @@ void weft__done_unwatch(struct weft__task *t, struct weft__waiter *rec);
  * reference. Any thread; the caller has taken the handle. */
 void weft__let_go(struct weft__task *t);
 
-/* Ends t with code: tells watchers and owner, makes the waiting tasks ready. Does not drop any
- * reference. On the worker that ran it. */
-void weft__task_finish(struct weft__worker *w, struct weft__task *t, int code);
+/* The slow half of ending a task (finish.h): tells its watchers, and reports a failure of a detached
+ * one. */
+void weft__task_tell(struct weft__task *t, int code);
 
 /* Opens the gate for an error: true for the one who did. */
 bool weft__gate_open(struct weft__gate *g, int error);

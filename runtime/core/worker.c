@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "core/finish.h"
 #include "core/park.h"
 #include "core/ready.h"
 #include "core/shutdown.h"
@@ -21,6 +22,7 @@ int weft__worker_init(struct weft__worker *w, struct weft__runtime *rt, unsigned
   w->rt = rt;
   w->index = index;
   w->reserve = reserve;
+  w->plain = !reserve && !rt->exact;
   w->poll_in = 1;
   weft__tasklist_init(&w->inbox, WEFT__LINK_READY);
   weft__tasklist_init(&w->hogs, WEFT__LINK_READY);

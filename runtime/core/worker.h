@@ -62,6 +62,7 @@ struct weft__worker {
   uint32_t tick;               /* turns */
   uint32_t poll_in;            /* turns until the next look at loop and timers */
   int budget;                  /* waits left in this slice that need not suspend */
+  bool plain;                  /* constant: neither exact nor a reserve: spawns go to the deque */
   bool turn_unstarted;         /* whose turn it is: ready and unstarted tasks alternate */
   bool searching;              /* counted in rt->searching */
   struct weft__loop *loop;     /* own, or the leased one */
