@@ -46,9 +46,10 @@ def load(path, title, workers):
 
 
 def duration(us):
+    """With a space that no line is broken at."""
     if us >= 1e6:
-        return f"{us / 1e6:.2f} s"
-    return f"{us / 1e3:.0f} ms" if us >= 1e4 else f"{us / 1e3:.1f} ms"
+        return f"{us / 1e6:.2f}\u00a0s"
+    return f"{us / 1e3:.0f}\u00a0ms" if us >= 1e4 else f"{us / 1e3:.1f}\u00a0ms"
 
 
 # How a terminal shows them: own tasks in blue, stolen ones in orange, each ended by a gap.

@@ -16,7 +16,7 @@ SECONDS_MOST = 120  # one run takes far less; this ends a program that hangs
 MEDIANS = (
     "wall_s", "user_s", "sys_s", "cpu_percent", "bytes_per_task", "kernel_bytes_per_task",
     "lateness_p50_ms", "lateness_p99_ms", "hog_units_per_s", "hog_units_per_s_alone",
-    "hog_progress", "serial_share",
+    "hog_progress", "serial_share", "others_percent",
 )
 WORST = ("max_rss_kb", "lateness_max_ms")
 
@@ -54,9 +54,17 @@ def clean_environment():
     return environment
 
 
+def machine_cpu_s():
+    """The CPU time that everything on the machine has used, and its host has taken away."""
+    with open("/proc/stat", encoding="ascii") as file:
+        _, user, nice, system, _, _, irq, softirq, steal, *_ = file.readline().split()
+    ticks = sum(map(int, (user, nice, system, irq, softirq, steal)))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def run_once(command):
     with tempfile.TemporaryFile() as errors:
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), machine_cpu_s()
         # A session of its own: its processes can be ended together.
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors,
                                  stdin=subprocess.DEVNULL, env=clean_environment(),
@@ -73,7 +81,7 @@ def run_once(command):
             watchdog.cancel()
             child.stdout.close()
         child.returncode = os.waitstatus_to_exitcode(status)
-        elapsed = time.perf_counter() - began
+        elapsed, busy = time.perf_counter() - began, machine_cpu_s() - busy
         errors.seek(0)
         complaint = errors.read().decode(errors="replace").strip()
     if child.returncode != 0:
@@ -82,7 +90,9 @@ def run_once(command):
         print(complaint, file=sys.stderr)
     figures = json.loads(output)
     cpu = usage.ru_utime + usage.ru_stime
-    figures.update(user_s=usage.ru_utime, sys_s=usage.ru_stime, cpu_percent=100 * cpu / elapsed)
+    others = max(0.0, busy - cpu) / (elapsed * os.cpu_count())
+    figures.update(user_s=usage.ru_utime, sys_s=usage.ru_stime, cpu_percent=100 * cpu / elapsed,
+                   others_percent=100 * others)
     return figures
 
 
@@ -128,6 +138,11 @@ def add_speedups(rows):
         if one and row["runner"] == "weft" and row is not one:
             pairs = zip(one["walls_s"], row["walls_s"])
             row["speedup_one_worker"] = statistics.median(a / b for a, b in pairs)
+
+
+def others_percent(rows):
+    """What everything else used of the machine meanwhile: of the rows, the median."""
+    return statistics.median(row["others_percent"] for row in rows)
 
 
 def run_cases(cases, programs, progress, scratch):
