@@ -128,9 +128,6 @@ TASK_TEST(nothing_is_lost_and_nothing_runs_twice_among_millions_of_tasks) {
   print_message("%ld tasks, %ld ran, %ld cancelled\n", families * FAMILY, ran, cancelled);
   CHECK(cancelled > families * FAMILY / 20);
   CHECK_INT(weft_tasks(NULL, 0), 1);
-  weft_stats s;
-  CHECK_INT(weft_stats_read(&s), 0);
-  CHECK_UINT(s.tasks_live, 1);
 }
 
 /* ---- detached ones, counted at the end ---- */

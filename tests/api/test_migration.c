@@ -15,12 +15,12 @@
 #include "counts.h"
 #include "task_test.h"
 
-__attribute__((noinline, noclone)) static int get_errno(void) {
+__attribute__((noinline)) static int get_errno(void) {
   __asm__ volatile("");
   return errno;
 }
 
-__attribute__((noinline, noclone)) static void set_errno(int value) {
+__attribute__((noinline)) static void set_errno(int value) {
   __asm__ volatile("");
   errno = value;
 }
@@ -137,7 +137,7 @@ TASK_TEST(no_call_reports_through_errno) {
 /* Which thread this is, as its own thread-local knows it. */
 static _Thread_local long local_id;
 
-__attribute__((noinline, noclone)) static long *local_address(void) {
+__attribute__((noinline)) static long *local_address(void) {
   __asm__ volatile("");
   return &local_id;
 }
