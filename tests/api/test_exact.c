@@ -219,6 +219,19 @@ static void two_runs_take_the_same_steps(void **state) {
   CHECK_INT(memcmp(first.trace, second.trace, sizeof first.trace), 0);
 }
 
+/* ---- no budget ---- */
+
+EXACT_TEST(a_task_that_never_has_to_wait_keeps_running) {
+  int runs = 0;
+  weft_task done = weft_spawn(return_zero, NULL, NULL), other;
+  CHECK_INT(weft_wait(done, NULL), 0);
+  other = weft_spawn(count_runs, &runs, NULL);
+  for (int i = 0; i < COUNT_TASKS; i++) CHECK_INT(weft_wait(done, NULL), 0);
+  CHECK_INT(runs, 0);
+  CHECK_INT(weft_await(other), 0);
+  CHECK_INT(weft_await(done), 0);
+}
+
 /* ---- a hog is not relieved ---- */
 
 static int burn(void *arg) {
@@ -250,6 +263,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(there_is_one_worker_and_it_is_0),
     cmocka_unit_test(no_task_runs_on_its_awaiters_stack),
     cmocka_unit_test(two_runs_take_the_same_steps),
+    cmocka_unit_test(a_task_that_never_has_to_wait_keeps_running),
     cmocka_unit_test(a_hog_stops_the_timers_as_in_asyncio),
 };
 

@@ -133,6 +133,17 @@ TASK_TEST(T18_yield_lets_the_others_run) {
   CHECK_INT(weft_await(setting), 0);
 }
 
+TASK_TEST(a_task_that_never_has_to_wait_lets_others_run_now_and_then) {
+  struct latch flag = {0};
+  weft_task done = weft_spawn(return_zero, NULL, NULL);
+  CHECK_INT(weft_wait(done, NULL), 0);
+  weft_task other = weft_spawn(hit_and_return, &flag, NULL);
+  while (latch_hits(&flag) == 0)
+    if (!CHECK_INT(weft_wait(done, NULL), 0)) break; /* never suspends by itself */
+  CHECK_INT(weft_await(other), 0);
+  CHECK_INT(weft_await(done), 0);
+}
+
 static int yield_many_times(void *arg) {
   int r = 0;
   for (int i = 0; i < *(int *)arg && r == 0; i++) r = weft_yield();
@@ -193,6 +204,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(many_cancelled_sleeps_leave_nothing_behind),
     cmocka_unit_test(yield_returns_0_when_nobody_else_is_there),
     cmocka_unit_test(T18_yield_lets_the_others_run),
+    cmocka_unit_test(a_task_that_never_has_to_wait_lets_others_run_now_and_then),
     cmocka_unit_test(timers_fire_among_tasks_that_always_have_something_to_do),
     cmocka_unit_test(R2_sleeps_far_apart_end_by_their_deadline),
 };
