@@ -35,7 +35,7 @@ typedef struct weft_run_opts {
   bool no_reserve;   /* no reserve threads: while every worker is busy in a long slice, timers
                                and I/O wait as they do in asyncio */
   bool no_spin;      /* an idle worker goes to sleep at once instead of searching a while */
-  size_t stack_size; /* stack of a task in bytes; default 64 KiB (less its guard); at least
+  size_t stack_size; /* stack of a task in bytes; default 64 KiB; at least
                                WEFT_STACK_MIN */
   weft_ns
       shutdown_timeout; /* how long to wait at the end for tasks that ignore their cancel and for

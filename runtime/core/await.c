@@ -75,16 +75,37 @@ int weft__await_taken(struct weft__task *cur, struct weft__task *t, uint32_t key
   return t->code;
 }
 
+/* The entries of tasks that were begun from the middle of the queue, down to the first live one. A
+ * task that spawns many and awaits them oldest first, over and over, never goes back to its worker's
+ * loop: without this their entries would pile up. */
+static __attribute__((noinline)) void drop_tombstones(struct weft__worker *w) {
+  while (w->tombstones) {
+    struct weft__task *t = weft__deque_peek(&w->deque);
+    if (!t || weft__word_phase(weft__load_relaxed_u64(&t->word)) == WEFT__UNSTARTED) return;
+    if (!weft__deque_pop_if(&w->deque, t)) {
+      w->tombstones = 0; /* the queue is empty: others have taken them */
+      return;
+    }
+    w->tombstones--;
+    weft__task_unref(&w->rt->tasks, &w->cache, t, 1);
+  }
+}
+
 /* The fast path: t is unstarted and becomes cur's to run. Returns the number of references that are
  * now cur's (2 when the queue entry was taken too), or 0. */
 static uint32_t claim_inline(struct weft__worker *w, struct weft__task *t, uint32_t key) {
   if (weft__likely(weft__deque_pop_if(&w->deque, t) != NULL)) {
-    if (weft__likely(weft__claim_start(&t->word, key, true))) return 2;
+    if (weft__likely(weft__claim_start(&t->word, key, true))) {
+      if (weft__unlikely(w->tombstones)) drop_tombstones(w);
+      return 2;
+    }
     /* A stale handle to memory that is another task by now, or a tombstone: as it was before. */
     if (!weft__deque_push(&w->deque, t)) weft__tasklist_push(&w->rt->unstarted, t);
     return 0;
   }
-  return weft__claim_start(&t->word, key, true) ? 1 : 0;
+  if (!weft__claim_start(&t->word, key, true)) return 0;
+  w->tombstones++;
+  return 1;
 }
 
 int weft_await(weft_task h) {

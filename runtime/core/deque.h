@@ -115,6 +115,11 @@ static inline void *weft__deque_pop(struct weft__deque *d) {
   return weft__deque_claim(d, b) ? x : NULL;
 }
 
+/* Owner. The newest; when the deque is empty NULL or what was taken long ago: only a pop_if tells. */
+static inline void *weft__deque_peek(struct weft__deque *d) {
+  return weft__load_relaxed_ptr(weft__deque_slot(d, weft__load_relaxed_u64(&d->bottom) - 1));
+}
+
 /* Owner. Takes the newest when it is x and returns x; otherwise NULL, and nothing has changed. */
 static inline void *weft__deque_pop_if(struct weft__deque *d, void *x) {
   uint64_t b = weft__load_relaxed_u64(&d->bottom) - 1;

@@ -12,6 +12,8 @@
 #define PERIOD_NS UINT64_C(1000000)
 /* A lease outlasts the hog that caused it: the next hog is often there at once. */
 #define LEASE_NS (100 * PERIOD_NS)
+/* Stacks that no worker has wanted for so long give their pages back. */
+#define TRIM_EVERY_NS WEFT__NS_PER_SEC
 enum { IDLE_PERIODS = 20 }; /* without any worker awake, before the monitor sleeps */
 
 enum { MONITOR_AWAKE = 0, MONITOR_ASLEEP = 1, MONITOR_STOP = 2 };
@@ -22,6 +24,7 @@ struct weft__monitor {
   weft__atomic_u32 state; /* futex word. seq_cst against rt->parked: a worker that wakes up lowers
                              parked and looks here; the monitor stores ASLEEP and looks at parked */
   weft__atomic_u32 pool;  /* the blocking pool wants ticks; seq_cst against state likewise */
+  uint64_t trim_at;       /* the monitor's own */
   uint32_t *seen;         /* last slice of each worker; the monitor's own */
 };
 
@@ -86,19 +89,28 @@ static bool tick(struct weft__monitor *m) {
   bool pool = weft__load_relaxed_u32(&m->pool) && weft__xchg_u32(&m->pool, 0) &&
               weft__blocking_tick(&rt->blocking, now);
   if (pool) weft__store_relaxed_u32(&m->pool, 1);
+  if (now >= m->trim_at) {
+    weft__stack_pool_trim(&rt->stacks);
+    m->trim_at = now + TRIM_EVERY_NS;
+  }
   if (all_parked(rt)) return pool;
   for (unsigned i = 0; i < rt->nworkers; i++) look_at(m, i, now);
   for (unsigned i = 0; i < rt->nreserves; i++) look_at_reserve(m, rt->nworkers + i);
   return true;
 }
 
+/* The last two looks at the stacks come after the work: the second gives back what was used by it. */
 static void sleep_until_woken(struct weft__monitor *m) {
   uint32_t state = MONITOR_AWAKE;
   if (!weft__cas_seq_u32(&m->state, &state, MONITOR_ASLEEP)) return;
   weft__fence_full();
   if (all_parked(m->rt) && !weft__load_seq_u32(&m->pool))
-    while (weft__load_acquire_u32(&m->state) == MONITOR_ASLEEP)
-      weft__futex_wait(&m->state, MONITOR_ASLEEP, WEFT__FUTEX_FOREVER);
+    for (int looks = 2; weft__load_acquire_u32(&m->state) == MONITOR_ASLEEP;) {
+      uint64_t until = looks ? weft__now() + TRIM_EVERY_NS : WEFT__FUTEX_FOREVER;
+      if (weft__futex_wait(&m->state, MONITOR_ASLEEP, until) != WEFT_ETIMEDOUT) continue;
+      weft__stack_pool_trim(&m->rt->stacks);
+      looks--;
+    }
   state = MONITOR_ASLEEP;
   weft__cas_seq_u32(&m->state, &state, MONITOR_AWAKE);
 }
@@ -127,6 +139,7 @@ int weft__monitor_start(struct weft__runtime *rt) {
   }
   m->rt = rt;
   m->seen = seen;
+  m->trim_at = weft__now() + TRIM_EVERY_NS;
   rt->monitor = m;
   int r = weft__thread_start(&m->thread, monitor_main, m, "weft-monitor");
   if (r == 0) return 0;

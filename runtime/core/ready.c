@@ -57,14 +57,24 @@ void weft__make_ready_chain(struct weft__task *chain) {
   }
 }
 
-/* Moves the older half of a full deque to where every worker finds it. */
+/* Moves the older half of a full deque to where every worker finds it. Tombstones go no further. */
 static __attribute__((noinline)) void overflow(struct weft__worker *w) {
-  void *moved[OVERFLOW_BATCH];
-  unsigned n = weft__deque_take_half(&w->deque, moved, OVERFLOW_BATCH);
-  if (n == 0) return;
-  for (unsigned i = 0; i + 1 < n; i++)
-    ((struct weft__task *)moved[i])->link[WEFT__LINK_START] = moved[i + 1];
-  weft__tasklist_append(&w->rt->unstarted, moved[0], moved[n - 1], n);
+  void *taken[OVERFLOW_BATCH];
+  unsigned n = weft__deque_take_half(&w->deque, taken, OVERFLOW_BATCH);
+  struct weft__task *first = NULL, *last = NULL;
+  uint32_t live = 0;
+  for (unsigned i = 0; i < n; i++) {
+    struct weft__task *t = taken[i];
+    if (weft__word_phase(weft__load_relaxed_u64(&t->word)) != WEFT__UNSTARTED) {
+      weft__task_unref(&w->rt->tasks, &w->cache, t, 1);
+      continue;
+    }
+    if (last) last->link[WEFT__LINK_START] = t;
+    if (!first) first = t;
+    last = t;
+    live++;
+  }
+  if (live) weft__tasklist_append(&w->rt->unstarted, first, last, live);
 }
 
 void weft__push_unstarted_slow(struct weft__worker *w, struct weft__task *t) {

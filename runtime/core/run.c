@@ -260,6 +260,7 @@ static void init_process(void) {
   weft__memory_init();
   weft__clock_init();
   weft__fence_init();
+  weft__context_capture_fp();
   process_error = weft__self_init();
 }
 

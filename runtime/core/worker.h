@@ -59,13 +59,14 @@ struct weft__worker {
   enum weft__post post;
   unsigned index; /* of a reserve: of the worker it stands in for */
   bool reserve;
-  uint32_t tick;               /* turns */
-  uint32_t poll_in;            /* turns until the next look at loop and timers */
-  int budget;                  /* waits left in this slice that need not suspend */
-  bool plain;                  /* constant: neither exact nor a reserve: spawns go to the deque */
-  bool turn_unstarted;         /* whose turn it is: ready and unstarted tasks alternate */
-  bool searching;              /* counted in rt->searching */
-  struct weft__loop *loop;     /* own, or the leased one */
+  uint32_t tick;           /* turns */
+  uint32_t poll_in;        /* turns until the next look at loop and timers */
+  uint32_t tombstones;     /* begun from the middle of a queue here, their entries not seen since */
+  int budget;              /* waits left in this slice that need not suspend */
+  bool plain;              /* constant: neither exact nor a reserve: spawns go to the deque */
+  bool turn_unstarted;     /* whose turn it is: ready and unstarted tasks alternate */
+  bool searching;          /* counted in rt->searching */
+  struct weft__loop *loop; /* own, or the leased one */
   struct weft__timers *timers; /* own, or the leased ones */
   struct weft__rng rng;
   struct weft__stack_cache stacks;
