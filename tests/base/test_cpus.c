@@ -104,9 +104,9 @@ static void a_v2_quota_limits_and_fractions_round_up(void **state) {
       {"900000 100000\n", 8},   {"75000 25000\n", 3},   {"300000 100000", 3},
       {"2000000 1000000\n", 2},
   };
-  v2_machine("/work");
+  v2_machine("/job");
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    put("sys/fs/cgroup/work/cpu.max", cases[i].cpu_max);
+    put("sys/fs/cgroup/job/cpu.max", cases[i].cpu_max);
     if (usable(8) != cases[i].cpus) CHECK_FAIL("%s gives %u", cases[i].cpu_max, usable(8));
   }
 }
