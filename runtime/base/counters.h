@@ -26,6 +26,18 @@ static inline void weft__counter_set(struct weft__counter *c, uint64_t n) {
   atomic_store_explicit(&c->v, n, memory_order_relaxed);
 }
 
+/* The exception to "no ordering": whoever reads, with weft__counter_read_acquire, a value from a count
+ * of its own or later sees what the writer did before it. The owner only. */
+static inline void weft__counter_add_release(struct weft__counter *c, uint64_t n) {
+  uint64_t v = atomic_load_explicit(&c->v, memory_order_relaxed);
+  atomic_store_explicit(&c->v, v + n, memory_order_release);
+}
+
+/* Any thread. */
+static inline uint64_t weft__counter_read_acquire(const struct weft__counter *c) {
+  return atomic_load_explicit(&c->v, memory_order_acquire);
+}
+
 /* Any thread. */
 static inline uint64_t weft__counter_read(const struct weft__counter *c) {
   return atomic_load_explicit(&c->v, memory_order_relaxed);

@@ -13,12 +13,13 @@
 enum { INLINE_ROOM = 16 * 1024 };
 
 /* A task runs inline only where nothing can tell the difference: not under a shield or a timeout
- * scope (the child has neither), not when it or the awaiter has to run in one place, not in
- * exact mode, which promises an order, and not on a reserve, which begins nothing. */
-static bool may_inline(struct weft__worker *w, struct weft__task *cur, struct weft__task *t) {
+ * scope (the child has neither), not when it or the awaiter has to run in one place or it has a
+ * stack of its own (APART in its claim word: a stale handle must not read more than that word), not
+ * in exact mode, which promises an order, and not on a reserve, which begins nothing. */
+static bool may_inline(struct weft__worker *w, struct weft__task *cur) {
   char *here = __builtin_frame_address(0);
-  return !t->apart && !cur->pinned && cur->limit == WEFT__NEVER && cur->shield == 0 &&
-         !w->rt->exact && !w->reserve && here - (char *)cur->stack->lo > INLINE_ROOM;
+  return !cur->pinned && cur->limit == WEFT__NEVER && cur->shield == 0 && !w->rt->exact &&
+         !w->reserve && here - (char *)cur->stack->lo > INLINE_ROOM;
 }
 
 /* Runs the claimed task t on cur's stack and returns its code. A cancel of cur goes to t: cur
@@ -117,8 +118,7 @@ int weft_await(weft_task h) {
   uint32_t key = weft__handle_key(h);
   uint32_t refs;
   int code;
-  if (weft__likely(may_inline(w, cur, t) && !cur->sticky) &&
-      (refs = claim_inline(w, t, key)) != 0) {
+  if (weft__likely(may_inline(w, cur) && !cur->sticky) && (refs = claim_inline(w, t, key)) != 0) {
     code = run_inline(w, cur, t);
     w = weft__self();
     if (weft__unlikely(!w)) return WEFT_ECHILD;

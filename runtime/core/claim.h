@@ -7,7 +7,8 @@
  *
  *   bits  0..2   phase
  *   bit   3      CANCEL: a cancel was requested and has not been delivered yet
- *   bit   4      MASKED: the wait in progress does not deliver a cancel (shield, drain)
+ *   bit   4      MASKED: the wait in progress does not deliver a cancel (shield, drain); before the
+ *                task begins, APART: it never runs on its awaiter's stack
  *   bits  5..6   reason: what ended the last wait
  *   bit   7      TAKEN: the right to consume the handle is taken
  *   bits  8..15  number of cancel requests not taken back, saturating
@@ -62,6 +63,7 @@ enum weft__outcome {
 #define WEFT__PHASE_MASK UINT64_C(7)
 #define WEFT__CANCEL (UINT64_C(1) << 3)
 #define WEFT__MASKED (UINT64_C(1) << 4)
+#define WEFT__APART WEFT__MASKED /* while UNSTARTED, where there is no wait to mask */
 #define WEFT__REASON_SHIFT 5
 #define WEFT__REASON_MASK (UINT64_C(3) << WEFT__REASON_SHIFT)
 #define WEFT__TAKEN (UINT64_C(1) << 7)
@@ -111,15 +113,15 @@ static inline bool weft__word_names(uint64_t word, uint32_t key) {
          (phase != WEFT__DONE || !(word & WEFT__TAKEN));
 }
 
-/* Begins the task: true for exactly one caller. `take` also takes the handle; then it fails when
- * that is taken already. */
+/* Begins the task: true for exactly one caller. `take` is for its awaiter, who also takes the handle:
+ * then it fails when that is taken already, or when the task is to run apart. */
 static inline bool weft__claim_start(weft__atomic_u64 *w, uint32_t key, bool take) {
   uint64_t word = weft__load_relaxed_u64(w);
   for (;;) {
     if (weft__word_key(word) != key || weft__word_phase(word) != WEFT__UNSTARTED) return false;
-    if (take && (word & WEFT__TAKEN)) return false;
-    uint64_t next = weft__word_with_phase(word, WEFT__RUNNING) | (take ? WEFT__TAKEN : 0);
-    if (weft__cas_u64(w, &word, next)) return true;
+    if (take && (word & (WEFT__TAKEN | WEFT__APART))) return false;
+    uint64_t next = weft__word_with_phase(word & ~WEFT__APART, WEFT__RUNNING);
+    if (weft__cas_u64(w, &word, next | (take ? WEFT__TAKEN : 0))) return true;
   }
 }
 

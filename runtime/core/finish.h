@@ -17,7 +17,8 @@ static inline void weft__task_finish(struct weft__worker *w, struct weft__task *
   } while (weft__unlikely(!weft__claim_finish(&t->word, &word)));
   if (weft__unlikely(weft__load_seq_u32(&t->watched) != 0)) weft__task_tell(t, t->code);
   if (weft__unlikely(owner != NULL)) owner->child_done(owner, t);
-  weft__count(&w->counters.finished);
+  /* Pairs with weft__tasks_live: who counts this end has seen every spawn that led to it. */
+  weft__counter_add_release(&w->counters.finished, 1);
   if (weft__unlikely(weft__load_relaxed_u32(&w->rt->main_done) != 0)) weft__shutdown_hint(w->rt);
 }
 

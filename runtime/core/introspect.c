@@ -24,9 +24,9 @@ static uint64_t word_of(weft_task h) {
 }
 
 const char *weft_task_name(weft_task h) {
-  if (!h.slot_ || weft__in_child()) return NULL;
+  if (!h.slot_ || weft__in_child() || !word_of(h)) return NULL;
   const char *name = ((struct weft__task *)h.slot_)->name;
-  return word_of(h) ? name : NULL; /* read before the check: it may change hands after */
+  return word_of(h) ? name : NULL; /* it may have changed hands meanwhile */
 }
 
 int weft_task_done(weft_task h) {
@@ -51,7 +51,7 @@ static const char *state_name(uint64_t word, struct weft__task *t) {
     return "not begun";
   case WEFT__ARMED:
   case WEFT__PARKED:
-    return t->timer_heap ? "waiting with a deadline" : "waiting";
+    return weft__load_relaxed_ptr(&t->timer_heap) ? "waiting with a deadline" : "waiting";
   case WEFT__DONE:
     return "ended";
   default:

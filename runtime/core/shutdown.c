@@ -60,12 +60,13 @@ static void end(struct weft__runtime *rt, bool timed_out) {
 
 uint64_t weft__tasks_live(struct weft__runtime *rt) {
   /* Ends before beginnings: neither ever falls, so when the sums are equal there was a moment
-   * between the two readings at which nothing was alive, and only what is alive spawns. */
+   * between the two readings at which nothing was alive, and only what is alive spawns. Acquire: a
+   * spawn happens before the end of what it spawned, so an end that was counted has its spawn
+   * counted too; and what the last tasks wrote, the main task's code among it, is seen here. */
   uint64_t finished = 0, spawned = 0;
   unsigned n = rt->nworkers + rt->nreserves;
   for (unsigned i = 0; i < n; i++)
-    finished += weft__counter_read(&rt->workers[i].counters.finished);
-  weft__fence_full();
+    finished += weft__counter_read_acquire(&rt->workers[i].counters.finished);
   for (unsigned i = 0; i < n; i++) spawned += weft__counter_read(&rt->workers[i].counters.spawned);
   return spawned + weft__load_acquire_u64(&rt->submitted) - finished;
 }

@@ -32,7 +32,8 @@ int weft__spawn_apply(struct weft__task *t, const weft_spawn_opts *opts) {
   t->name = opts->name;
   t->stack_size = opts->stack_size;
   t->pinned = opts->pinned;
-  t->apart = opts->pinned || opts->stack_size != 0;
+  if (opts->pinned || opts->stack_size != 0)
+    weft__store_relaxed_u64(&t->word, weft__load_relaxed_u64(&t->word) | WEFT__APART);
   return 0;
 }
 

@@ -98,7 +98,7 @@ void weft__task_free_slow(struct weft__task_pool *p, struct weft__task_cache *c,
     t->home = NULL;
     t->stack_size = 0;
     t->proc_death = 0;
-    t->pinned = t->apart = t->has_opts = false;
+    t->pinned = t->has_opts = false;
   }
   struct weft__task_cache foreign = {0};
   weft__task_recycle(c ? c : &foreign, t);

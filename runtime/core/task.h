@@ -67,18 +67,17 @@ enum weft__link { WEFT__LINK_START = 0, WEFT__LINK_READY = 1 };
 
 struct weft__task {
   /* First line: all that a spawn and an inline run touch. */
-  weft__atomic_u64 word;    /* claim.h */
-  weft__atomic_u32 refs;    /* acq_rel */
-  int code;                 /* written by the finisher before DONE */
-  weft_fn fn;               /* written by the spawner, constant while the task lives */
-  void *arg;                /* likewise */
-  weft__atomic_u32 watched; /* what its end has to look at (enum weft__watched); changed under the
+  weft__atomic_u64 word;     /* claim.h */
+  weft__atomic_u32 refs;     /* acq_rel */
+  int code;                  /* written by the finisher before DONE */
+  weft_fn fn;                /* written by the spawner, constant while the task lives */
+  void *arg;                 /* likewise */
+  weft__atomic_u32 watched;  /* what its end has to look at (enum weft__watched); changed under the
                                lock; seq_cst with word's DONE */
-  bool pinned;              /* constant: runs on `home` only */
-  bool has_opts;            /* the task's: a field of the second part, or proc_death, is set */
-  bool apart;       /* constant: never run on its awaiter's stack (pinned, own stack size) */
-  bool sticky;      /* the task's: a cancel was delivered and not caught */
-  const void *site; /* constant: return address of the spawn */
+  bool pinned;               /* constant: runs on `home` only */
+  bool has_opts;             /* the task's: a field of the second part, or proc_death, is set */
+  bool sticky;               /* the task's: a cancel was delivered and not caught */
+  const void *site;          /* constant: return address of the spawn */
   struct weft__owner *owner; /* constant: NULL, or told when it ends */
   weft__context *ctx;        /* where it is suspended; its awaiter's while it runs inline */
 
@@ -100,8 +99,10 @@ struct weft__task {
   struct weft__list siblings; /* guarded by the owner's lock */
   uint32_t sibling_index;     /* the owner's, set before the task may run */
 
-  struct weft__timers *timer_heap; /* heap of the armed timer; set by the task, see timers.h */
-  uint32_t timer_slot;             /* place in it; guarded by the heap's lock */
+  weft__atomic_ptr
+      timer_heap;      /* heap of the armed timer, or NULL; set by the task (timers.h), looked
+                                  at by descriptions: relaxed */
+  uint32_t timer_slot; /* place in it; guarded by the heap's lock */
   uint32_t proc_death; /* the task's own: how the last pool process died under it, see offload/ */
 
   struct weft__runtime *rt; /* constant for the memory: whose slab it lies in */

@@ -89,7 +89,7 @@ int weft__timers_add(struct weft__timers *h, struct weft__task *t, weft__ticket 
     r = WEFT_ENOMEM;
   } else {
     struct weft__timer_entry e = {deadline, h->order++, t, ticket};
-    t->timer_heap = h;
+    weft__store_relaxed_ptr(&t->timer_heap, h);
     sift_up(h, h->count++, e);
     publish_next(h);
     if (deadline < h->bound) *ret_wake = h->guardian;
@@ -99,7 +99,7 @@ int weft__timers_add(struct weft__timers *h, struct weft__task *t, weft__ticket 
 }
 
 void weft__timers_remove(struct weft__task *t) {
-  struct weft__timers *h = t->timer_heap;
+  struct weft__timers *h = weft__load_relaxed_ptr(&t->timer_heap);
   if (!h) return;
   weft__spin_lock(&h->lock);
   if (t->timer_slot != NO_SLOT) {
@@ -107,7 +107,7 @@ void weft__timers_remove(struct weft__task *t) {
     publish_next(h);
   }
   weft__spin_unlock(&h->lock);
-  t->timer_heap = NULL;
+  weft__store_relaxed_ptr(&t->timer_heap, NULL);
 }
 
 struct weft__task *weft__timers_fire(struct weft__timers *h, uint64_t now) {
