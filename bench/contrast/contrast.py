@@ -136,6 +136,7 @@ def usable_cpus(programs):
 
 
 def main():
+    sys.stdout.reconfigure(errors="replace")  # the terminal may not know the lanes' letters
     chosen = arguments()
     if chosen.check_options:
         return 0

@@ -6,6 +6,7 @@ A task is stolen when another worker than the one that spawned it ran it.
 """
 
 import json
+import re
 from dataclasses import dataclass, field
 
 
@@ -70,20 +71,18 @@ def draw_lane(lane, length_us, width, colour):
     text = "".join(cells)
     if not colour:
         return text
-    for glyphs, paint in (("\u2588\u258c", OWN), ("\u2592\u2591", STOLEN)):
-        for glyph in glyphs:
-            text = text.replace(glyph, f"{paint}{glyph}{RESET}")
-    return text
+    text = re.sub("[\u2588\u258c]+", rf"{OWN}\g<0>{RESET}", text)
+    return re.sub("[\u2592\u2591]+", rf"{STOLEN}\g<0>{RESET}", text)
 
 
 def draw(timelines, columns, colour):
-    """The timelines one above the other, each at a scale of its own."""
+    """The timelines one above the other, asyncio's first, each at a scale of its own."""
     width = max(20, min(columns, 140) - 30)
     lines = []
-    for timeline in timelines:
+    for number, timeline in enumerate(timelines):
         lines.append(f"{timeline.title}: {timeline.tasks} tasks in {duration(timeline.length_us)}")
         for lane in timeline.lanes[:LANES_MOST]:
-            name = "the loop" if len(timeline.lanes) == 1 else f"worker {lane.worker}"
+            name = f"worker {lane.worker}" if number else "the loop"
             stolen = f" {lane.steals} stolen" if lane.steals else ""
             bars = draw_lane(lane, timeline.length_us or 1, width, colour)
             lines.append(f"  {name:>9} |{bars}|{stolen}")
