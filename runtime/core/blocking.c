@@ -15,7 +15,8 @@
 
 enum {
   IDLE_NS_DEFAULT_S = 10,
-  SPIN_NS_DEFAULT = 25000, /* about what waking a halted CPU costs */
+  SPIN_NS_DEFAULT = 25000,   /* about what waking a halted CPU costs */
+  WORTH_A_THREAD_NS = 50000, /* twice that: work of this length is worth waking one */
 };
 
 /* On top of `incoming` once the pool is closed. */
@@ -28,6 +29,7 @@ int weft__blocking_init(struct weft__blocking *p, unsigned hot, unsigned max) {
   p->hot = hot;
   p->max = max;
   p->growth = hot;
+  p->each = WEFT__BLOCKING_LONG_NS; /* until it is known */
   p->idle_ns = IDLE_NS_DEFAULT_S * WEFT__NS_PER_SEC;
   p->spin_ns = hot > 1 ? SPIN_NS_DEFAULT : 0; /* on one CPU there is nobody to wait for */
   weft__list_init(&p->queue);
@@ -63,10 +65,12 @@ void weft__blocking_refuse(struct weft__blocking *p) {
   collect(p, &closed_mark);
 }
 
-/* Whether a thread has to be woken for a job that comes now. */
+/* Whether the jobs in the queue, or one that comes now, should have one more thread. */
 static bool has_room(const struct weft__blocking *p) {
-  bool can = p->threads < p->max || !weft__list_empty(&p->idle);
-  return can && p->searching == 0 && p->awake - p->blocked < p->hot;
+  unsigned active = p->awake - p->blocked;
+  if (p->searching > 0 || active >= p->hot) return false;
+  if (p->threads == p->max && weft__list_empty(&p->idle)) return false;
+  return active == 0 || p->each * (p->queued + 1) > WORTH_A_THREAD_NS;
 }
 
 static bool needs_ticks(const struct weft__blocking *p) {

@@ -16,6 +16,11 @@
  * the next. A burst of a thousand jobs therefore costs one wake-up for each thread, not for each
  * job. `attention` tells submit whether it has to come into the lock for that.
  *
+ * Jobs that are over at once go to one thread as long as all that wait would take it less than it
+ * costs to wake another (`each` is what a job lately took): a second thread would only fight with
+ * the submitters for the lines of the jobs. When a job turns out to be long after all, the tick
+ * corrects that within a millisecond.
+ *
  * How many threads. `hot` may be at work (awake and not blocked) at a time. More come only from the
  * tick, while jobs wait: a thread that was in its jobs for the whole time since the last tick, used
  * little CPU and is asleep in the kernel is blocked and makes room for others. When the newcomers
@@ -66,7 +71,10 @@ struct weft__job {
                               by who emptied it (acquire) */
 };
 
-enum { WEFT__BLOCKING_BATCH = 32 }; /* most jobs a thread takes at a time */
+enum {
+  WEFT__BLOCKING_BATCH = 32,        /* most jobs a thread takes at a time */
+  WEFT__BLOCKING_LONG_NS = 1000000, /* averages count longer times as this */
+};
 
 /* One thread. The memory is kept until close and used again, so a stale `holder` may be looked at.
  */
@@ -81,7 +89,7 @@ struct weft__blocking_thread {
   bool searching;       /* counted in the pool's searching. The lock */
   bool blocked;         /* found so by the tick, until it comes back. The lock */
   unsigned taken;       /* slots filled when it last took jobs, 0 once it came back. The lock */
-  unsigned appetite;    /* how many jobs it takes at a time. The thread only */
+  uint64_t each;        /* ns that its last jobs took on average. The thread only */
   uint64_t out_at;      /* when it ran out of jobs. The lock */
   uint64_t summoned_at; /* when it was called for the next ones. The lock */
 
@@ -132,8 +140,9 @@ struct weft__blocking {
   bool ticking; /* the owner was asked for ticks and has not been told to stop */
   bool closed;
   bool abandoned; /* close timed out: threads end without being joined */
-  uint64_t
-      gap; /* average time from running out of jobs to the next, in ns: whether spinning pays */
+  uint64_t each;  /* average time of a job in ns, long ones counted as a millisecond */
+  /* Average time from running out of jobs to the next, in ns: whether spinning pays. */
+  uint64_t gap;
   uint64_t ended_finished; /* jobs finished by threads that have ended */
   struct weft__list queue;
   struct weft__list running;           /* threads that are awake */

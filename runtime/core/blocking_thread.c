@@ -20,10 +20,8 @@
 #include "core/blocking.h"
 #include "core/thread.h"
 
-enum {
-  BATCH_NS = 20000,     /* a thread takes as many jobs as it expects to finish within this */
-  GAP_MAX_NS = 1000000, /* one long pause must not spoil the average for long */
-};
+/* A thread takes as many jobs as it expects to finish within this. */
+enum { BATCH_NS = 20000 };
 
 static void *thread_main(void *arg);
 
@@ -62,7 +60,6 @@ static int add_thread(struct weft__blocking *p, struct weft__blocking_thread **r
   struct weft__blocking_thread *t = thread_new(p);
   if (!t) return WEFT_ENOMEM;
   weft__counter_set(&t->finished, 0);
-  t->appetite = 1;
   int r = thread_start(t);
   if (r < 0) {
     weft__list_push_back(&p->unused, &t->link);
@@ -103,15 +100,17 @@ void weft__blocking_wake(struct weft__blocking_thread *t) {
 
 /* ---- the life of a thread; the lock is held unless said otherwise ---- */
 
-/* How many jobs t is to take: few enough that the other threads find some too. */
-static unsigned share(const struct weft__blocking *p, const struct weft__blocking_thread *t) {
-  size_t fair = p->queued / (2 * (size_t)p->hot);
-  if (fair < 1) return 1;
-  return fair < t->appetite ? (unsigned)fair : t->appetite;
+/* How many jobs to take: few enough that the other threads find some too. */
+static unsigned share(const struct weft__blocking *p) {
+  size_t fair = p->queued / (p->awake - p->blocked);
+  size_t fit = BATCH_NS / (p->each + 1);
+  size_t n = fair < fit ? fair : fit;
+  if (n > WEFT__BLOCKING_BATCH) return WEFT__BLOCKING_BATCH;
+  return n < 1 ? 1 : (unsigned)n;
 }
 
 static void take(struct weft__blocking *p, struct weft__blocking_thread *t) {
-  unsigned n = share(p, t);
+  unsigned n = share(p);
   for (unsigned i = 0; i < n; i++) {
     struct weft__job *j = job_of(weft__list_pop_front(&p->queue));
     j->state = WEFT__JOB_HELD;
@@ -141,19 +140,20 @@ static void run_jobs(struct weft__blocking_thread *t, unsigned n) {
     weft__counter_add(&t->finished, 1);
     ran++;
   }
-  if (ran == 0) return;
-  uint64_t each = weft__elapsed(begin, weft__now_fast()) / ran;
-  uint64_t fit = BATCH_NS / (each + 1);
-  t->appetite = fit < 1 ? 1 : fit > WEFT__BLOCKING_BATCH ? WEFT__BLOCKING_BATCH : (unsigned)fit;
+  if (ran > 0) t->each = weft__elapsed(begin, weft__now_fast()) / ran;
+}
+
+/* A time into a running average: quickly, but one long pause must not spoil it for long. */
+static void average(uint64_t *mean, uint64_t ns) {
+  if (ns > WEFT__BLOCKING_LONG_NS) ns = WEFT__BLOCKING_LONG_NS;
+  *mean = (3 * *mean + ns) / 4;
 }
 
 /* Takes jobs, of which there are some, and runs them. */
 static void serve(struct weft__blocking *p, struct weft__blocking_thread *t) {
   struct weft__blocking_errand e;
   if (t->out_at) {
-    uint64_t gap = weft__elapsed(t->out_at, t->summoned_at);
-    if (gap > GAP_MAX_NS) gap = GAP_MAX_NS;
-    p->gap = (3 * p->gap + gap) / 4;
+    average(&p->gap, weft__elapsed(t->out_at, t->summoned_at));
     t->out_at = 0;
   }
   take(p, t);
@@ -167,6 +167,7 @@ static void serve(struct weft__blocking *p, struct weft__blocking_thread *t) {
   run_jobs(t, n);
   pthread_mutex_lock(&p->lock);
   t->running = false;
+  average(&p->each, t->each);
   if (t->taken > 1) p->batched--;
   t->taken = 0;
   if (t->blocked) p->blocked--;

@@ -109,14 +109,53 @@ static int tick_until(struct weft__blocking *p, struct latch *l, int n) {
   return ticks;
 }
 
-/* Makes the only thread of a pool expect short jobs, so that it takes those of `next` as a batch.
- * The gate must be closed; jobs submitted before it opens are in the batch. */
-static void hold_with_short_job_next(struct weft__blocking *p, struct probe *gate_job,
-                                     struct probe *short_job) {
-  struct latch *begun = gate_job->begun;
-  submit(p, gate_job, blocking_body);
-  latch_wait_thread(begun, 1);
-  submit(p, short_job, body);
+enum { HELD = 40 };
+
+/* A pool whose thread is in a job that blocks and holds others that it took together with it. */
+struct batch {
+  struct weft__blocking pool;
+  struct latch begun;
+  struct latch over;
+  atomic_bool gate;
+  struct probe blocker;
+  struct probe filler;
+  struct probe jobs[HELD];
+};
+
+/* A job that submits the others: all of them wait when it is over. */
+static int fill(void *arg) {
+  struct probe *probe = arg;
+  struct batch *b = weft__container_of(probe, struct batch, filler);
+  submit(&b->pool, &b->blocker, blocking_body);
+  for (int i = 0; i < HELD; i++) submit(&b->pool, &b->jobs[i], body);
+  return body(arg);
+}
+
+/* Threads take one job at a time until they have seen that jobs are short. */
+static bool try_batch(struct batch *b, unsigned max) {
+  *b = (struct batch){.gate = false};
+  pool_init(&b->pool, 1, max);
+  for (int i = 1; i <= 100; i++) {
+    struct probe quick = {.over = &b->over};
+    submit(&b->pool, &quick, body);
+    latch_wait_thread(&b->over, i);
+  }
+  b->blocker = (struct probe){.begun = &b->begun, .gate = &b->gate};
+  for (int i = 0; i < HELD; i++) b->jobs[i] = (struct probe){.over = &b->over, .code = i};
+  submit(&b->pool, &b->filler, fill);
+  latch_wait_thread(&b->begun, 1);
+  pthread_mutex_lock(&b->pool.lock);
+  bool held = b->pool.batched == 1;
+  pthread_mutex_unlock(&b->pool.lock);
+  return held;
+}
+
+/* The jobs are short only if the machine lets them be. */
+static void hold_batch(struct batch *b, unsigned max) {
+  while (!try_batch(b, max)) {
+    open_gate(&b->gate);
+    pool_close(&b->pool);
+  }
 }
 
 static void refuses_sizes_that_make_no_sense(void **state) {
@@ -326,57 +365,26 @@ static void rests_the_threads_it_has_too_many_of_when_jobs_compute(void **state)
 }
 
 static void a_job_does_not_wait_for_one_that_blocks_in_its_batch(void **state) {
-  enum { N = 40 };
-  static struct probe probes[N];
-  struct weft__blocking p;
-  struct latch begun = {0}, over = {0};
-  atomic_bool gates[2] = {false, false};
-  struct probe first = {.begun = &begun, .gate = &gates[0]}, second = {.code = 0};
+  static struct batch b;
   (void)state;
-  pool_init(&p, 1, 2);
-  hold_with_short_job_next(&p, &first, &second);
-  struct probe blocker = {.begun = &begun, .gate = &gates[1]};
-  submit(&p, &blocker, blocking_body);
-  for (int i = 0; i < N; i++) {
-    probes[i] = (struct probe){.over = &over};
-    submit(&p, &probes[i], body);
-  }
-  open_gate(&gates[0]);
-  latch_wait_thread(&begun, 2);
-  tick_until(&p, &over, N);
-  CHECK_UINT(stats_of(&p).threads, 2);
-  open_gate(&gates[1]);
-  pool_close(&p);
+  hold_batch(&b, 2);
+  tick_until(&b.pool, &b.over, 100 + HELD);
+  CHECK_UINT(stats_of(&b.pool).threads, 2);
+  open_gate(&b.gate);
+  pool_close(&b.pool);
 }
 
 static void a_job_that_waits_can_be_withdrawn(void **state) {
-  enum { N = 40 };
-  static struct probe probes[N];
-  struct weft__blocking p;
-  struct latch begun = {0};
-  atomic_bool gates[2] = {false, false};
-  struct probe first = {.begun = &begun, .gate = &gates[0]}, second = {.code = 0};
+  static struct batch b;
   (void)state;
-  pool_init(&p, 1, 1);
-  hold_with_short_job_next(&p, &first, &second);
-  struct probe blocker = {.begun = &begun, .gate = &gates[1]};
-  submit(&p, &blocker, blocking_body);
-  for (int i = 0; i < N; i++) {
-    probes[i] = (struct probe){.code = i};
-    submit(&p, &probes[i], body);
-  }
-  CHECK(weft__blocking_withdraw(&p, &probes[N - 1].job)); /* from the queue */
-  CHECK(!weft__blocking_withdraw(&p, &first.job));
-  open_gate(&gates[0]);
-  latch_wait_thread(&begun, 2);
-  /* The thread is in the blocker and holds half of the others. */
-  CHECK(p.batched == 1);
-  CHECK(!weft__blocking_withdraw(&p, &first.job));
-  CHECK(!weft__blocking_withdraw(&p, &blocker.job));
-  for (int i = 0; i < N - 1; i += 2) CHECK(weft__blocking_withdraw(&p, &probes[i].job));
-  open_gate(&gates[1]);
-  pool_close(&p);
-  for (int i = 0; i < N; i++) CHECK_INT(atomic_load(&probes[i].ran), i < N - 1 && i % 2);
+  hold_batch(&b, 1);
+  CHECK(!weft__blocking_withdraw(&b.pool, &b.filler.job));
+  CHECK(!weft__blocking_withdraw(&b.pool, &b.blocker.job));
+  for (int i = 0; i < HELD; i += 2) CHECK(weft__blocking_withdraw(&b.pool, &b.jobs[i].job));
+  CHECK_UINT(stats_of(&b.pool).waiting, HELD / 2);
+  open_gate(&b.gate);
+  pool_close(&b.pool);
+  for (int i = 0; i < HELD; i++) CHECK_INT(atomic_load(&b.jobs[i].ran), i % 2);
 }
 
 static void a_job_is_either_withdrawn_or_run(void **state) {
@@ -431,6 +439,31 @@ static void a_burst_wakes_each_thread_once(void **state) {
   weft__sys_clear();
   CHECK_INT(atomic_load(&ticks_wanted), 1);
   pool_close(&p);
+}
+
+/* How many threads two hundred short jobs get, fifty at a time. */
+static unsigned threads_for_short_jobs(void) {
+  enum { N = 200 };
+  static struct probe probes[N];
+  struct weft__blocking p;
+  struct latch over = {0};
+  pool_init(&p, 4, 4);
+  p.each = 10; /* as if it had seen many */
+  for (int i = 0; i < N; i++) {
+    probes[i] = (struct probe){.over = &over};
+    submit(&p, &probes[i], body);
+    if (i % 50 == 49) latch_wait_thread(&over, i + 1);
+  }
+  unsigned threads = stats_of(&p).peak;
+  pool_close(&p);
+  return threads;
+}
+
+/* A second thread would cost more than it brings. A job that is preempted looks long; sooner or later
+ * none is. */
+static void jobs_that_are_over_at_once_are_left_to_one_thread(void **state) {
+  (void)state;
+  while (threads_for_short_jobs() > 1) {}
 }
 
 static void asks_for_ticks_again_after_they_ended(void **state) {
@@ -622,6 +655,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_job_that_waits_can_be_withdrawn),
     cmocka_unit_test(a_job_is_either_withdrawn_or_run),
     cmocka_unit_test(a_burst_wakes_each_thread_once),
+    cmocka_unit_test(jobs_that_are_over_at_once_are_left_to_one_thread),
     cmocka_unit_test(asks_for_ticks_again_after_they_ended),
     cmocka_unit_test(idle_threads_end_and_come_back),
     cmocka_unit_test(its_threads_have_names_and_take_no_signals),
