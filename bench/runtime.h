@@ -37,8 +37,8 @@ inline void per_op(benchmark::State &state, double per_iteration) {
   state.counters["per_op"] = Counter(ops, Counter::kIsRate | Counter::kInvert);
 }
 
-// Runs `program` of the directory of this one and returns what it wrote to its standard output, or an
-// empty string when it failed. What it writes to stderr is shown unless it is quiet.
+// Runs `program` of the directory of this one and returns what it wrote to its standard output, or
+// an empty string when it failed. What it writes to stderr is shown unless it is quiet.
 std::string child(const std::string &program, const std::vector<std::string> &arguments,
                   bool quiet = false);
 
