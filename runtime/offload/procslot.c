@@ -67,8 +67,7 @@ int weft__procslot_birth(struct weft__procslot *s, weft__wait_fn wait) {
 
 static bool is_answer(const struct weft__procslot *s, const struct weft__proccall *call,
                       const struct weft__frame *f) {
-  return f->kind == WEFT__FRAME_ANSWER && f->slot == s->index && f->seq == s->seq &&
-         f->out_len <= call->out_cap;
+  return f->kind == WEFT__FRAME_ANSWER && f->seq == s->seq && f->out_len <= call->out_cap;
 }
 
 static void note_death(struct weft__procslot *s, const struct weft__frame *f) {
@@ -78,7 +77,6 @@ static void note_death(struct weft__procslot *s, const struct weft__frame *f) {
 
 int weft__procslot_call(struct weft__procslot *s, struct weft__proccall *call, weft__wait_fn wait) {
   struct weft__frame f = {.kind = WEFT__FRAME_CALL,
-                          .slot = s->index,
                           .job = call->job,
                           .seq = ++s->seq,
                           .in_len = call->in_len,

@@ -25,7 +25,6 @@ static struct weft__frame run(const struct weft__crew *crew, unsigned slot,
   fflush(stdout);
   if (code >= 0 && out_len > call->out_len) code = WEFT_ENOBUFS;
   return (struct weft__frame){.kind = WEFT__FRAME_ANSWER,
-                              .slot = slot,
                               .code = code,
                               .seq = call->seq,
                               .out_len = code >= 0 ? out_len : 0};

@@ -14,13 +14,23 @@
 
 #include "weft_test.h"
 
-int count_fds(void) {
+static int count_entries(const char *path) {
   int n = 0;
-  DIR *dir = opendir("/proc/self/fd");
+  DIR *dir = opendir(path);
   if (!CHECK(dir != NULL)) return -1;
   while (readdir(dir) != NULL) n++;
   closedir(dir);
-  return n - 3; /* ".", ".." and the directory itself */
+  return n - 2; /* "." and ".." */
+}
+
+int count_fds(void) {
+  return count_entries("/proc/self/fd") - 1; /* the directory itself */
+}
+
+int count_fds_of(pid_t pid) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+  return count_entries(path);
 }
 
 int count_mappings(void) {

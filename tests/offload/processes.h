@@ -6,9 +6,10 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Open descriptors and mappings of this process. */
+/* Open descriptors and mappings of this process, and the descriptors of another. */
 int count_fds(void);
 int count_mappings(void);
+int count_fds_of(pid_t pid);
 
 /* Processes whose parent is pid, zombies included. */
 int count_children(pid_t pid);

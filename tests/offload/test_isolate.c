@@ -1,6 +1,7 @@
 /* What a forked child must not keep of its parent. */
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -53,6 +54,32 @@ static void a_joined_thread_is_never_counted(void **state) {
     pthread_join(t, NULL);
     if (!CHECK_INT(weft__isolate_other_threads(), others)) return;
   }
+}
+
+static pthread_barrier_t both_run;
+
+/* Ends the process once its count has dropped by one with the end of the main thread. */
+static void *outlive_the_main_thread(void *arg) {
+  int with_main = weft__isolate_other_threads();
+  (void)arg;
+  pthread_barrier_wait(&both_run);
+  while (weft__isolate_other_threads() != with_main - 1) sched_yield();
+  _exit(with_main >= 1 ? 0 : 1);
+}
+
+static int end_the_main_thread(void *arg) {
+  pthread_t t;
+  if (pthread_barrier_init(&both_run, NULL, 2) != 0) return 2;
+  if (pthread_create(&t, NULL, outlive_the_main_thread, arg) != 0) return 2;
+  pthread_barrier_wait(&both_run);
+  pthread_exit(NULL);
+}
+
+/* The first thread of a process is listed until the last one has ended: a thread that is sure to be
+ * seen in the state that others pass through quickly. */
+static void a_thread_that_exits_and_is_still_listed_is_not_counted(void **state) {
+  (void)state;
+  assert_int_equal(in_child(end_the_main_thread, NULL), 256);
 }
 
 static void on_signal(int sig) {
@@ -198,6 +225,7 @@ static void output_of_the_parent_is_not_printed_twice(void **state) {
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(threads_that_run_are_counted),
     cmocka_unit_test(a_joined_thread_is_never_counted),
+    cmocka_unit_test(a_thread_that_exits_and_is_still_listed_is_not_counted),
     cmocka_unit_test(signals_are_reset),
     cmocka_unit_test(descriptors_are_closed_but_one),
     cmocka_unit_test(descriptors_below_the_first_stay),

@@ -113,6 +113,7 @@ static void every_death_is_told(void **state) {
   (void)state;
   give_birth(0);
   give_birth(1);
+  int fds_of_zygote = count_fds_of(zygote.pid);
   for (int d = 0; d < DEATHS; d++) {
     struct weft__proccall c;
     int r = call(0, JOB_DIE, &d, sizeof d, &c);
@@ -128,6 +129,7 @@ static void every_death_is_told(void **state) {
     give_birth(0);
     expect_echo(0);
   }
+  CHECK_INT(count_fds_of(zygote.pid), fds_of_zygote);
 }
 
 static void a_worker_that_dies_idle_had_not_begun(void **state) {
