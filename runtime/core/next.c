@@ -32,6 +32,7 @@ static struct weft__task *either(struct weft__worker *w, struct weft__task *t) {
 }
 
 static struct weft__task *take_unstarted(struct weft__worker *w) {
+  if (weft__deque_looks_empty(&w->deque)) return NULL; /* cheaper than a pop that finds nothing */
   struct weft__task *t;
   do {
     bool oldest = w->tick % OLDEST_EVERY == 0;

@@ -5,7 +5,7 @@
 /* A burst that leaves a full deque moves in batches of this size. */
 enum { OVERFLOW_BATCH = 256 };
 
-void weft__ready_local(struct weft__worker *w, struct weft__task *t) {
+void weft__ready_local_slow(struct weft__worker *w, struct weft__task *t) {
   struct weft__runtime *rt = w->rt;
   if (weft__unlikely(t->hog) && !rt->exact) {
     /* A reserve keeps no hogs: they are its worker's. */
@@ -30,8 +30,11 @@ static void send_away(struct weft__worker *w, struct weft__runtime *rt, struct w
 }
 
 void weft__make_ready(struct weft__task *t) {
+  weft__make_ready_by(weft__self(), t);
+}
+
+void weft__make_ready_by(struct weft__worker *w, struct weft__task *t) {
   struct weft__runtime *rt = t->rt;
-  struct weft__worker *w = weft__self();
   if (w && w->rt != rt) w = NULL;
   if (weft__unlikely(t->pinned)) {
     struct weft__worker *home = t->home;

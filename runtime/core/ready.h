@@ -12,8 +12,16 @@ void weft__make_ready(struct weft__task *t);
 /* The same for a chain through link[WEFT__LINK_READY]; NULL is empty. */
 void weft__make_ready_chain(struct weft__task *chain);
 
+/* The same by a caller that knows which worker it is: weft__self(), NULL included. */
+void weft__make_ready_by(struct weft__worker *w, struct weft__task *t);
+
+void weft__ready_local_slow(struct weft__worker *w, struct weft__task *t);
+
 /* As weft__make_ready on worker w, which is the calling thread's. Does not wake anybody. */
-void weft__ready_local(struct weft__worker *w, struct weft__task *t);
+static inline void weft__ready_local(struct weft__worker *w, struct weft__task *t) {
+  if (weft__unlikely(!w->plain || t->hog) || weft__unlikely(!weft__ring_push(&w->ring, t)))
+    weft__ready_local_slow(w, t);
+}
 
 /* After a push into w's queues, by w: the fence orders it before the look at `parked` (pairs with the
  * heavy fence of a worker that goes to sleep). */

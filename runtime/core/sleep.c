@@ -1,14 +1,9 @@
-/* Sleeping and yielding. */
+/* Sleeping. */
 #include <weft/task.h>
 
 #include "base/clock.h"
 #include "core/park.h"
 #include "core/worker.h"
-
-int weft_yield(void) {
-  struct weft__task *t = weft__current_task();
-  return t ? weft__yield(t) : weft__no_task();
-}
 
 int weft_sleep(weft_ns duration) {
   struct weft__task *t = weft__current_task();

@@ -86,10 +86,10 @@ static void after_slice(struct weft__worker *w, struct weft__task *t) {
   }
   switch (w->post) {
   case WEFT__POST_COMMIT:
-    if (!weft__claim_commit(&t->word)) weft__make_ready(t);
+    if (!weft__claim_commit(&t->word)) weft__make_ready_by(w, t);
     break;
   case WEFT__POST_YIELD:
-    weft__make_ready(t);
+    weft__make_ready_by(w, t);
     break;
   case WEFT__POST_EXIT:
     weft__stack_put(&w->stacks, t->stack);
@@ -98,8 +98,9 @@ static void after_slice(struct weft__worker *w, struct weft__task *t) {
   }
 }
 
-void weft__run_task(struct weft__worker *w, struct weft__task *t) {
-  weft__stop_searching(w);
+static inline __attribute__((always_inline)) void run_task(struct weft__worker *w,
+                                                           struct weft__task *t) {
+  if (weft__unlikely(w->searching)) weft__stop_searching(w);
   if (t->fresh && !give_stack(w, t)) return;
   w->current = t;
   w->budget = SLICE_BUDGET;
@@ -111,6 +112,10 @@ void weft__run_task(struct weft__worker *w, struct weft__task *t) {
   t = w->current;
   w->current = NULL;
   after_slice(w, t);
+}
+
+void weft__run_task(struct weft__worker *w, struct weft__task *t) {
+  run_task(w, t);
 }
 
 /* In exact mode a look at the loop closes a turn of asyncio: after all tasks that were ready at its
@@ -146,7 +151,7 @@ void weft__worker_loop(struct weft__worker *w) {
       t = weft__next_task(w);
       if (!t) t = weft__worker_idle(w);
     }
-    if (t) weft__run_task(w, t);
+    if (t) run_task(w, t);
   }
   weft__stop_searching(w);
 }
