@@ -36,7 +36,7 @@ void weft__area_unmap(struct weft__area *a) {
 }
 
 void weft__area_withhold(const struct weft__area *a) {
-  /* A kernel that cannot do this lets other children keep pages alive longer: no harm beyond that. */
+  /* Where the kernel cannot do this, other children keep pages alive longer: no other harm. */
   (void)weft__sys_madvise(a->base, a->stride * a->slots, MADV_DONTFORK);
 }
 

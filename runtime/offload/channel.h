@@ -1,8 +1,8 @@
 /* Frames: what the pool, its zygote and its worker processes say to each other.
  *
- * A channel is a SOCK_SEQPACKET socket pair, so a frame arrives whole or not at all and half a frame
- * is a message of the wrong length, known as such at once. Every message is one struct weft__frame
- * and nothing else: job bytes travel through shared memory (area.h).
+ * A channel is a SOCK_SEQPACKET socket pair, so a frame arrives whole or not at all and half a
+ * frame is a message of the wrong length, known as such at once. Every message is one struct
+ * weft__frame and nothing else: job bytes travel through shared memory (area.h).
  *
  *   control   pool -> zygote              SPAWN (with the worker's end of a new channel), KILL
  *   channel   pool -> worker              CALL
@@ -10,8 +10,8 @@
  *             zygote -> pool              BORN or STILLBORN first, DEATH last
  *
  * The zygote keeps a copy of each worker's end and writes BORN and DEATH there itself. So whoever
- * waits for an answer waits on one descriptor, and learns of the death, with its status, on the same
- * one; also when the job forked a child that still holds the channel open.
+ * waits for an answer waits on one descriptor, and learns of the death, with its status, on the
+ * same one; also when the job forked a child that still holds the channel open.
  */
 #ifndef WEFT_OFFLOAD_CHANNEL_H
 #define WEFT_OFFLOAD_CHANNEL_H

@@ -29,8 +29,8 @@ enum {
   WEFT__EXIT_SETUP = 122    /* the process could not be made safe for a job */
 };
 
-/* The life of a worker: answers the calls that come through the channel until it closes. The zygote's
- * descriptors, which it inherits, are those from floor on. */
+/* The life of a worker: answers the calls that come through the channel until it closes. The
+ * zygote's descriptors, which it inherits, are those from floor on. */
 _Noreturn void weft__procworker_main(const struct weft__crew *crew, unsigned slot, int channel,
                                      int floor);
 

@@ -19,7 +19,7 @@
 #include "base/check.h"
 #include "base/sys.h"
 
-/* PF_EXITING of linux/sched.h, which is no user header; field 9 of stat shows it since Linux 2.6. */
+/* PF_EXITING of linux/sched.h, which is no user header; field 9 of stat shows it. */
 enum { THREAD_EXITING = 0x4 };
 
 /* pthread_join returns before the kernel takes the thread out of /proc. Such a thread has the

@@ -1,8 +1,9 @@
 /* One call of a job, from its arguments to its result.
  *
- * Which calls fail. A process that dies takes the job it had begun with it, and only that. A job that
- * was sent and not begun (its process was already dead, unnoticed) is given to the next process. The
- * slot gets a new process before the call returns, so a failure leaves a whole pool behind.
+ * Which calls fail. A process that dies takes the job it had begun with it, and only that. A job
+ * that was sent and not begun (its process was already dead, unnoticed) is given to the next
+ * process. The slot gets a new process before the call returns, so a failure leaves a whole pool
+ * behind.
  */
 #include <string.h>
 

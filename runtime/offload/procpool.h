@@ -40,12 +40,12 @@ struct weft_procpool {
   struct weft__procslot slots[]; /* crew.workers; each its holder's */
 };
 
-/* Takes a slot, waiting for its turn. 0, WEFT_ECLOSED, or what ended the wait: then none was taken. */
+/* Takes a slot, waiting for its turn. 0, WEFT_ECLOSED, or what ended the wait: none was taken. */
 int weft__procpool_acquire(struct weft_procpool *pool, struct weft__procslot **ret);
 void weft__procpool_release(struct weft_procpool *pool, struct weft__procslot *s);
 
-/* For the holder of the slot: makes a process for it if it has none; ends its process, whose manner of
- * death is returned. Both count. */
+/* For the holder of the slot: makes a process for it if it has none; ends its process, whose manner
+ * of death is returned. Both count. */
 int weft__procpool_revive(struct weft_procpool *pool, struct weft__procslot *s, weft__wait_fn wait);
 uint32_t weft__procpool_bury(struct weft_procpool *pool, struct weft__procslot *s,
                              weft__wait_fn wait);

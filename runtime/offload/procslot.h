@@ -1,8 +1,8 @@
 /* A slot of the pool: a place for one worker process, and the pool's side of its channel.
  *
- * Whoever holds a slot (procpool.c hands it out) may use all of it, and nobody else may; there is no
- * lock here. A slot is empty (channel -1) when its process died and no other could be made; asking
- * again is up to the next holder.
+ * Whoever holds a slot (procpool.c hands it out) may use all of it, and nobody else may; there is
+ * no lock here. A slot is empty (channel -1) when its process died and no other could be made;
+ * asking again is up to the next holder.
  *
  * The functions that wait take the wait as a parameter: weft__fd_wait lets other tasks run, and
  * weft__procslot_block blocks the thread, for callers that are no task.
@@ -52,8 +52,9 @@ struct weft__proccall {
   size_t out_len; /* set by an answer */
 };
 
-/* Sends the call and waits for the answer. 1 answered; else the process must be buried before the slot is
- * used again: 0 it is dead or says things that are no answer; negative: what ended the wait. */
+/* Sends the call and waits for the answer. 1 answered; else the process must be buried before the
+ * slot is used again: 0 it is dead or says things that are no answer; negative: what ended the
+ * wait. */
 int weft__procslot_call(struct weft__procslot *s, struct weft__proccall *call, weft__wait_fn wait);
 
 /* Kills the process if it is alive, waits until it is reaped and leaves the slot empty. Returns how

@@ -1,7 +1,8 @@
 /* A worker process: one call at a time, in the order they come.
  *
- * It trusts its channel (only the pool's process and the zygote write there) but not the job: whatever
- * the job does to this process, the pool must at worst see a frame that is none, or a death.
+ * It trusts its channel (only the pool's process and the zygote write there) but not the job:
+ * whatever the job does to this process, the pool must at worst see a frame that is none, or a
+ * death.
  */
 #include <signal.h>
 #include <stdio.h>

@@ -6,7 +6,7 @@
  *   - One frame on its control channel asks for a process, another one for a kill; both are handled
  *     in order, so a kill never hits the process that came after the one it was meant for. Pids are
  *     used by the zygote alone, whose children they are: a signal cannot reach a stranger.
- *   - It answers on the worker's own channel (channel.h), so nobody has to read the control channel.
+ *   - It answers on the worker's own channel (channel.h); nobody has to read the control channel.
  *   - The end of its control channel, which also comes when the parent dies in whatever way, makes
  *     it kill and reap all workers and exit. A worker that outlives the zygote sees the end of its
  *     own channel when its job is done.
@@ -21,7 +21,7 @@
 
 #include "offload/crew.h"
 
-/* The pool's side. Constant between start and stop: any thread may ask, each frame is one message. */
+/* The pool's side. Constant from start to stop; any thread may ask, each frame is one message. */
 struct weft__zygote {
   pid_t pid;
   int control;
@@ -31,9 +31,9 @@ struct weft__zygote {
  * 0, WEFT_EMFILE, WEFT_ENFILE, WEFT_ENOMEM, WEFT_EAGAIN. */
 int weft__zygote_start(struct weft__zygote *z, const struct weft__crew *crew);
 
-/* Asks for a process for the slot. *ret_channel gets the pool's end of its channel, on which BORN or
- * STILLBORN will arrive. 0, WEFT_EPROC when the zygote is gone, WEFT_EAGAIN when it is not keeping
- * up, WEFT_EMFILE, WEFT_ENFILE, WEFT_ENOMEM. */
+/* Asks for a process for the slot. *ret_channel gets the pool's end of its channel, on which BORN
+ * or STILLBORN will arrive. 0, WEFT_EPROC when the zygote is gone, WEFT_EAGAIN when it is not
+ * keeping up, WEFT_EMFILE, WEFT_ENFILE, WEFT_ENOMEM. */
 int weft__zygote_spawn(const struct weft__zygote *z, unsigned slot, int *ret_channel);
 
 /* Asks it to kill the slot's process; harmless when that is dead. 0, WEFT_EPROC, WEFT_EAGAIN. */

@@ -1,7 +1,7 @@
 /* The zygote's own process. One thread, no locks; everything here belongs to it.
  *
- * A frame on the control channel that is none, or that names a slot there is not, can only mean that
- * the pool's process is corrupt: it ends like a closed channel.
+ * A frame on the control channel that is none, or that names a slot there is not, can only mean
+ * that the pool's process is corrupt: it ends like a closed channel.
  */
 #include <errno.h>
 #include <poll.h>
@@ -137,8 +137,8 @@ static bool set_up(struct zygote *z) {
   sigemptyset(&sigchld);
   sigaddset(&sigchld, SIGCHLD);
   sigprocmask(SIG_BLOCK, &sigchld, NULL);
-  /* Its own two, one while it is received, one copy for each worker, and some for what libraries open
-   * at a fork. */
+  /* Its own two, one while it is received, one copy for each worker, and some for what libraries
+   * open at a fork. */
   z->floor = weft__isolate_floor((int)z->crew->workers + 16);
   if (z->floor < 0) return false;
   z->control = weft__isolate_lift(z->control, z->floor);

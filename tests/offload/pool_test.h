@@ -3,8 +3,8 @@
  *   POOL_TEST(echo_comes_back, 2) { CHECK_INT(call_echo("hello"), 0); }
  *
  * opens a pool of 2 processes, runs the block as the main task with the options of the environment,
- * closes the pool, and checks that no descriptor and no process is left. Inside the block use CHECK and
- * its kin, never cmocka's asserts.
+ * closes the pool, and checks that no descriptor and no process is left. Inside the block use CHECK
+ * and its kin, never cmocka's asserts.
  */
 #ifndef WEFT_TESTS_OFFLOAD_POOL_TEST_H
 #define WEFT_TESTS_OFFLOAD_POOL_TEST_H
@@ -114,8 +114,8 @@ static inline int meet_task(void *arg) {
   return weft_procpool_call(pool, &jobs[JOB_MEET], arg, sizeof(uint32_t), NULL, 0, NULL);
 }
 
-/* The pool is whole: as many processes as it was opened with, and all of them work at the same time.
- * A process that died idle is met and replaced by this. No other job may be under way. */
+/* The pool is whole: as many processes as it was opened with, and all of them work at the same
+ * time. A process that died idle is met and replaced by this. No other job may be under way. */
 static inline void check_whole(unsigned workers) {
   weft_task tasks[8];
   uint32_t all = atomic_load(&board->met) + workers;

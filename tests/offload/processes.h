@@ -1,5 +1,5 @@
-/* Looking at processes, descriptors and mappings from a test. Nothing here sleeps: ends of processes
- * are waited for on a pidfd. */
+/* Looking at processes, descriptors and mappings from a test. Nothing here sleeps: ends of
+ * processes are waited for on a pidfd. */
 #ifndef WEFT_TESTS_OFFLOAD_PROCESSES_H
 #define WEFT_TESTS_OFFLOAD_PROCESSES_H
 

@@ -149,7 +149,7 @@ static void an_unwanted_descriptor_is_dropped(void **state) {
   close_pair(p);
 }
 
-/* The kernel reports unread messages at a close as an error, once, ahead of what the closer sent. */
+/* The kernel reports messages left unread as an error, once, ahead of what the closer sent. */
 static void a_last_frame_is_read_although_the_peer_closed_with_frames_unread(void **state) {
   (void)state;
   struct pair p = make_pair();

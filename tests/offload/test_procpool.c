@@ -259,7 +259,7 @@ POOL_TEST(a_timeout_kills_the_running_job, 2) {
   check_whole(2);
 }
 
-/* Cancel meets the answer: either the job's result or ECANCELED, and the pool is whole in any case. */
+/* Cancel meets the answer: the job's result or ECANCELED, and the pool is whole in any case. */
 POOL_TEST(a_cancel_at_any_moment_leaves_a_whole_pool, 2) {
   enum { ROUNDS = COUNTS_PICK(300, 150, 60) };
   static char text[] = "race";

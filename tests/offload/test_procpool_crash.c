@@ -1,4 +1,4 @@
-/* Processes that die: each takes exactly the job it had begun with it, and the pool is whole again. */
+/* Processes that die: each takes the job it had begun with it, and the pool is whole again. */
 #include "pool_test.h"
 
 #include <signal.h>

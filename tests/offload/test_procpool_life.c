@@ -103,8 +103,8 @@ static void a_task_is_refused(void **state) {
   assert_int_equal(count_children(getpid()), 0);
 }
 
-/* After a run its threads are gone. ThreadSanitizer's own, which it starts with the first thread of a
- * program, stays: there the process still has two, and the answer is the one for that. */
+/* After a run its threads are gone. ThreadSanitizer's own, which it starts with the first thread of
+ * a program, stays: there the process still has two, and the answer is the one for that. */
 static void a_pool_may_be_opened_after_a_run(void **state) {
   (void)state;
   make_board();
@@ -276,8 +276,8 @@ static int busy_main(void *arg) {
   return weft_await(t); /* never ends */
 }
 
-/* What this program does when it is started with HOUSEHOLD: opens a pool, keeps one of its processes
- * busy, and tells on its standard output who they are. */
+/* What this program does when it is started with HOUSEHOLD: opens a pool, keeps one of its
+ * processes busy, and tells on its standard output who they are. */
 #define HOUSEHOLD "--household"
 
 static int be_the_household(void) {

@@ -1,4 +1,4 @@
-/* The zygote, its workers and one slot's side of their channel, without a runtime: the waits block. */
+/* The zygote, its workers and a slot's side of their channel, without a runtime: waits block. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
