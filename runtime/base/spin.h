@@ -24,7 +24,9 @@ struct weft__spin {
 static inline void weft__spin_wait(struct weft__spin *s) {
   for (unsigned round = 1; weft__load_relaxed_u32(&s->locked) != 0; round++) {
     weft__cpu_relax();
-#if !defined(WEFT_MODEL)
+#if defined(WEFT_MODEL)
+    (void)round;
+#else
     if (round % WEFT__SPIN_ROUNDS == 0) sched_yield();
 #endif
   }

@@ -10,9 +10,11 @@
  * its last look at the queues, and when it finds work and was the last one searching it wakes the
  * next, so that a burst wakes the workers one after the other, never one per task.
  *
- * A waker moves the park word from asleep to NOTIFIED by CAS and in the same step takes over the
- * accounts: parked - 1, searching + 1 on the sleeper's behalf. A sleeper that wakes by itself (timer,
- * event) moves it back to AWAKE and takes itself off `parked`.
+ * A waker moves the park word from asleep to NOTIFIED by CAS and then counts the sleeper as searching,
+ * which may come after the sleeper is awake, has found work and has stopped: `searching` is below the
+ * truth for that moment, and every decision taken from it errs towards waking one too many. A sleeper
+ * that wakes by itself (timer, event) moves the word back to AWAKE. Either way it takes itself off
+ * `parked`, so that who reads "all parked" never overlooks one that is awake.
  */
 #include "base/check.h"
 #include "base/clock.h"
@@ -28,6 +30,12 @@ enum {
   PAUSES_BETWEEN_LOOKS = 32,
 };
 
+/* Workers that search; below the truth, even below 0, while a waker has not yet counted a worker that
+ * is awake already and has stopped searching. */
+static int32_t searching(struct weft__runtime *rt) {
+  return (int32_t)weft__load_relaxed_u32(&rt->searching);
+}
+
 /* The sleeper's word was asleep and is now the caller's to wake. */
 static void ring_sleeper(struct weft__worker *w, uint32_t how) {
   if (how == WEFT__ON_FUTEX)
@@ -41,10 +49,7 @@ static bool wake_if_asleep(struct weft__worker *w) {
   uint32_t how = weft__load_relaxed_u32(&w->park);
   while (how == WEFT__ON_FUTEX || how == WEFT__IN_LOOP) {
     if (!weft__cas_seq_u32(&w->park, &how, WEFT__NOTIFIED)) continue;
-    if (!w->reserve) {
-      weft__sub_u32(&w->rt->parked, 1);
-      weft__add_u32(&w->rt->searching, 1);
-    }
+    if (!w->reserve) weft__add_u32(&w->rt->searching, 1);
     ring_sleeper(w, how);
     return true;
   }
@@ -68,8 +73,7 @@ void weft__notify_hard(struct weft__runtime *rt) {
 }
 
 void weft__notify(struct weft__runtime *rt) {
-  if (weft__load_relaxed_u32(&rt->parked) == 0 || weft__load_relaxed_u32(&rt->searching) != 0)
-    return;
+  if (weft__load_relaxed_u32(&rt->parked) == 0 || searching(rt) > 0) return;
   weft__notify_hard(rt);
 }
 
@@ -98,7 +102,7 @@ static bool start_searching(struct weft__worker *w) {
   struct weft__runtime *rt = w->rt;
   if (w->searching) return true;
   /* At most half of the workers: more would only fetch each other's lines. */
-  if (weft__load_relaxed_u32(&rt->searching) * 2 >= rt->nworkers) return false;
+  if (searching(rt) * 2 >= (int32_t)rt->nworkers) return false;
   weft__add_u32(&rt->searching, 1);
   w->searching = true;
   return true;
@@ -115,7 +119,7 @@ void weft__stop_searching(struct weft__worker *w) {
   if (weft__likely(!w->searching)) return;
   w->searching = false;
   /* The last one that searches and finds something wakes its successor. */
-  if (weft__sub_u32(&w->rt->searching, 1) == 1) weft__notify(w->rt);
+  if ((int32_t)weft__sub_u32(&w->rt->searching, 1) <= 1) weft__notify(w->rt);
 }
 
 static struct weft__task *search(struct weft__worker *w) {
@@ -153,14 +157,13 @@ static bool park_begin(struct weft__worker *w, uint32_t how) {
   return false;
 }
 
-/* Awake again, by itself or by a waker, who has then done the accounts. */
+/* Awake again, by itself or by a waker, who has then counted it as searching. */
 static void park_end(struct weft__worker *w, uint32_t how) {
-  if (weft__cas_seq_u32(&w->park, &how, WEFT__AWAKE)) {
-    weft__sub_u32(&w->rt->parked, 1);
-  } else {
+  if (!weft__cas_seq_u32(&w->park, &how, WEFT__AWAKE)) {
     weft__store_relaxed_u32(&w->park, WEFT__AWAKE);
     w->searching = true;
   }
+  weft__sub_u32(&w->rt->parked, 1);
 }
 
 static void park(struct weft__worker *w) {

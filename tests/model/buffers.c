@@ -69,8 +69,9 @@ static uint64_t load(unsigned t, const void *cell, unsigned bytes, int order) {
 static void store(unsigned t, void *cell, unsigned bytes, uint64_t x, int order) {
   struct buffer *b = &buffers[t];
   if (b->n == BUFFER) drain(t);
+  bool at_once = b->n == 0 && (!buffering || order == WEFT__SEQ || !explore_delay());
   b->store[b->n++] = (struct waiting){.cell = cell, .x = x, .bytes = bytes};
-  if (!buffering || order == WEFT__SEQ) drain_all(t);
+  if (at_once || order == WEFT__SEQ) drain_all(t);
 }
 
 static uint64_t update(unsigned t, void *cell, unsigned bytes, const struct memory_update *u,

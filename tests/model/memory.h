@@ -7,6 +7,8 @@
 
 /* What memory asks of the search: which of n possibilities, 0 being the one without surprise. */
 unsigned explore_choose(unsigned n);
+/* Whether a store is to be held back now: one of the surprises that the bound counts. */
+bool explore_delay(void);
 /* What memory tells the run: what thread t stored is visible, so others that spin look again. */
 void explore_changed(unsigned t);
 /* The name of a cell, for failures. */

@@ -84,7 +84,8 @@ enum model_weaken {
 
 struct model_bounds {
   enum model_memory memory;
-  int preemptions;  /* switches away from a thread that could go on; tried 0, 1, ... up to this */
+  int preemptions;  /* switches away from a thread that could go on, and under MODEL_TSO stores that
+                    * begin to wait; 0, 1, ... up to this are tried */
   unsigned weaken;  /* MODEL_NO_LIGHT | ... */
   const void *site; /* weaken one operation of the code only: see model_mutants */
   int site_order;   /* enum weft__model_order, or -1 to drop a fence */

@@ -81,6 +81,16 @@ void explore_changed(unsigned by) {
   }
 }
 
+bool explore_delay(void) {
+  if (R->preemptions != MODEL_ALL && R->used >= R->preemptions) {
+    R->cut = true;
+    return false;
+  }
+  if (explore_choose(2) == 0) return false;
+  R->used++;
+  return true;
+}
+
 static bool can_run(unsigned t) {
   const struct thread *th = &threads[t];
   return th->status == READY || (th->status == WAITING && th->condition());
@@ -122,12 +132,13 @@ static void take(unsigned option) {
   resume(option);
 }
 
+/* Most words of a large state are zero and stay so: they cost a comparison. */
 static uint64_t hash_bytes(uint64_t h, const void *from, size_t size) {
   const char *p = from;
   uint64_t word;
-  for (; size >= sizeof word; p += sizeof word, size -= sizeof word) {
+  for (uint64_t i = 0; size >= sizeof word; i++, p += sizeof word, size -= sizeof word) {
     memcpy(&word, p, sizeof word);
-    h = memory_mix(h, word);
+    if (word) h = memory_mix(h, word + (i << 48));
   }
   for (; size > 0; p++, size--) h = memory_mix(h, (uint8_t)*p);
   return h;

@@ -18,7 +18,7 @@
 
 #include "memory.h"
 
-#define CELLS 32
+#define CELLS 64
 #define STORES 64 /* a cell's history in one run */
 #define NOBODY 0xff
 
