@@ -459,8 +459,8 @@ static unsigned threads_for_short_jobs(void) {
   return threads;
 }
 
-/* A second thread would cost more than it brings. A job that is preempted looks long; sooner or later
- * none is. */
+/* A second thread would cost more than it brings. A job that is preempted looks long; sooner or
+ * later none is. */
 static void jobs_that_are_over_at_once_are_left_to_one_thread(void **state) {
   (void)state;
   while (threads_for_short_jobs() > 1) {}
