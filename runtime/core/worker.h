@@ -114,10 +114,9 @@ void weft__worker_loop(struct weft__worker *w);
 /* The child of a fork has only this thread and no runtime: a task's end is the process's end. */
 _Noreturn void weft__end_child(int code);
 
-/* The next task of w's own or shared queues, or NULL; NULL also in place of a tombstone: look again
- * while *again. next.c */
+/* The next task of w's own or the shared queues, or NULL. Tombstones on the way are dropped. next.c */
 struct weft__task *weft__next_task(struct weft__worker *w);
-/* Takes from the peers: true when something was put into w's queues or *ret. next.c */
+/* A task of a peer, or NULL; of a batch the rest goes into w's ring. next.c */
 struct weft__task *weft__steal_task(struct weft__worker *w);
 
 /* Runs t, taken from a queue, until it switches away; does what it then asks for. */
@@ -134,7 +133,8 @@ bool weft__worker_surplus(struct weft__worker *w);
 /* Sleeps as the park word (already `how`) says, at most until the deadline. */
 void weft__sleep_until(struct weft__worker *w, uint32_t how, uint64_t deadline);
 
-/* No work: search the peers for a while, then sleep until woken, an event or a timer. */
+/* No work: searches the peers for a while, then sleeps until woken, an event or a timer. Returns a task
+ * that it found, or NULL: look at the queues again. */
 struct weft__task *weft__worker_idle(struct weft__worker *w);
 /* Wakes one sleeping worker to help, unless somebody searches already. */
 void weft__notify(struct weft__runtime *rt);
@@ -142,6 +142,7 @@ void weft__notify(struct weft__runtime *rt);
 void weft__notify_hard(struct weft__runtime *rt);
 /* Wakes this worker, or makes it look again before it sleeps. */
 void weft__unpark(struct weft__worker *w);
+/* w, which searched, has found something. */
 void weft__stop_searching(struct weft__worker *w);
 
 #endif
