@@ -160,6 +160,10 @@ static void serve(struct weft__blocking *p, struct weft__blocking_thread *t) {
   unsigned n = t->taken;
   stop_searching(p, t);
   t->running = true;
+  /* From here on this thread looks for no more jobs. As in rest: first tell submitters to come into
+   * the lock, then look for jobs of those that did not know. */
+  weft__blocking_publish(p);
+  weft__blocking_collect(p);
   (void)weft__blocking_provide(
       p, &e); /* a thread that cannot be made is missed, but this one goes on */
   pthread_mutex_unlock(&p->lock);
