@@ -150,9 +150,13 @@ TASK_TEST(a_bad_handle_is_refused_and_nothing_is_consumed) {
 }
 
 TASK_TEST(a_timeout_cuts_gather_and_ends_its_tasks) {
-  struct gatherer g = {0};
-  CHECK_INT(weft_wait_for(gather_parked, &g, weft_ms(20)), WEFT_ETIMEDOUT);
-  CHECK_INT(g.result, WEFT_ECANCELED);
+  struct latch parked = {0};
+  weft_task t[3];
+  weft_timeout s;
+  for (int i = 0; i < 3; i++) t[i] = weft_spawn(hit_and_park, &parked, NULL);
+  CHECK_INT(latch_wait(&parked, 3), 0);
+  CHECK_INT(weft_timeout_begin(&s, weft_ms(10)), 0);
+  CHECK_INT(weft_timeout_end(&s, weft_gather(t, 3, NULL)), WEFT_ETIMEDOUT);
   CHECK_INT(weft_tasks(NULL, 0), 1);
 }
 

@@ -186,7 +186,8 @@ TASK_TEST(R2_sleeps_far_apart_end_by_their_deadline) {
   weft_task t[N];
   atomic_int next = 0;
   for (int i = 0; i < N; i++) {
-    o[i] = (struct in_order){.duration = weft_ms(40 * COUNTS_SLOWER * (N - i)), .next = &next};
+    o[i] =
+        (struct in_order){.duration = weft_ms(100 * COUNTS_PICK(1, 2, 5) * (N - i)), .next = &next};
     t[i] = weft_spawn(sleep_and_take_a_place, &o[i], NULL);
   }
   for (int i = 0; i < N; i++) CHECK_INT(weft_await(t[i]), 0);
