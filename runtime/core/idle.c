@@ -56,11 +56,18 @@ static bool wake_if_asleep(struct weft__worker *w) {
   return false;
 }
 
+/* The word is written even when it is NOTIFIED already: whoever takes that notice then sees what this
+ * caller wrote before, and not only what the first notifier did. */
 void weft__unpark(struct weft__worker *w) {
+  uint32_t seen = weft__load_relaxed_u32(&w->park);
   for (;;) {
-    if (wake_if_asleep(w)) return;
-    uint32_t awake = WEFT__AWAKE;
-    if (weft__cas_seq_u32(&w->park, &awake, WEFT__NOTIFIED) || awake == WEFT__NOTIFIED) return;
+    if (seen == WEFT__AWAKE || seen == WEFT__NOTIFIED) {
+      if (weft__cas_seq_u32(&w->park, &seen, WEFT__NOTIFIED)) return;
+    } else if (wake_if_asleep(w)) {
+      return;
+    } else {
+      seen = weft__load_relaxed_u32(&w->park);
+    }
   }
 }
 

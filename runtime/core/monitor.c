@@ -118,6 +118,7 @@ static void sleep_until_woken(struct weft__monitor *m) {
 static void *monitor_main(void *arg) {
   struct weft__monitor *m = arg;
   int idle = 0;
+  weft__thread_short_slice();
   while (weft__load_acquire_u32(&m->state) != MONITOR_STOP) {
     weft__futex_wait(&m->state, MONITOR_AWAKE, weft__now() + PERIOD_NS);
     idle = tick(m) ? 0 : idle + 1;

@@ -81,6 +81,7 @@ static void *reserve_main(void *arg) {
   struct weft__worker *r = arg;
   struct weft__worker *w = &r->rt->workers[r->index];
   weft__worker_thread_begin(r);
+  weft__thread_short_slice();
   while (weft__life(r->rt) != WEFT__ENDED) {
     if (weft__load_acquire_u32(&r->lease) == WEFT__LEASE_WANTED) lease(r, w);
     /* A want that came during the lease is repeated by the monitor as long as it holds. */

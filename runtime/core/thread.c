@@ -1,6 +1,11 @@
 #include "core/thread.h"
 
+#include <sched.h>
 #include <signal.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/overflow.h"
 #include "base/sys.h"
@@ -22,6 +27,31 @@ int weft__thread_start(pthread_t *ret, void *(*main)(void *), void *arg, const c
   if (r < 0) return r;
   pthread_setname_np(*ret, name);
   return 0;
+}
+
+/* The first version of the kernel's struct sched_attr; C libraries differ in whether they have it. */
+struct slice_request {
+  uint32_t size;
+  uint32_t policy;
+  uint64_t flags;
+  int32_t nice;
+  uint32_t priority;
+  uint64_t slice_ns;
+  uint64_t deadline;
+  uint64_t period;
+};
+
+/* The shortest slice that the kernel accepts. */
+#define SHORT_SLICE_NS 100000
+
+void weft__thread_short_slice(void) {
+  struct slice_request request = {
+      .size = sizeof request,
+      .policy = SCHED_OTHER,
+      .nice = getpriority(PRIO_PROCESS, 0),
+      .slice_ns = SHORT_SLICE_NS,
+  };
+  if (sched_getscheduler(0) == SCHED_OTHER) (void)syscall(SYS_sched_setattr, 0, &request, 0);
 }
 
 void weft__worker_thread_begin(struct weft__worker *w) {
