@@ -31,12 +31,18 @@ static int parse_workers(const char *text) {
   return end != text && *end == '\0' && n >= 1 && n <= WEFT_WORKERS_MAX ? (int)n : WEFT_EINVAL;
 }
 
-static int choose_workers(const weft_run_opts *o) {
+static int choose_workers(struct weft__runtime *rt, const weft_run_opts *o) {
   if (o->workers < 0 || o->workers > WEFT_WORKERS_MAX) return WEFT_EINVAL;
   if (o->exact) return o->workers <= 1 ? 1 : WEFT_EINVAL;
   if (o->workers > 0) return o->workers;
   const char *env = getenv("WEFT_WORKERS");
-  if (env && *env) return parse_workers(env);
+  if (env && *env) {
+    int n = parse_workers(env);
+    /* The caller sees an invalid argument that is none of its own. */
+    if (n < 0)
+      weft__log(rt, "WEFT_WORKERS is '%s': wanted is a number from 1 to %d", env, WEFT_WORKERS_MAX);
+    return n;
+  }
   unsigned cpus = weft__cpus_usable();
   return cpus < WEFT_WORKERS_MAX ? (int)cpus : WEFT_WORKERS_MAX;
 }
@@ -47,7 +53,9 @@ static bool env_set(const char *name) {
 }
 
 static int apply_options(struct weft__runtime *rt, const weft_run_opts *o, uint64_t *ret_seed) {
-  int n = choose_workers(o);
+  rt->log = o->log;
+  rt->log_arg = o->log_arg;
+  int n = choose_workers(rt, o);
   if (n < 0) return n;
   if (o->shutdown_timeout < 0) return WEFT_EINVAL;
   if (o->stack_size && (o->stack_size < WEFT_STACK_MIN || o->stack_size > WEFT__STACK_MAX))
@@ -61,8 +69,6 @@ static int apply_options(struct weft__runtime *rt, const weft_run_opts *o, uint6
   rt->migrate = env_set("WEFT_MIGRATE") && n > 1;
   rt->spin = !o->exact && !o->no_spin && n > 1 && (unsigned)n <= weft__cpus_usable();
   rt->shutdown_timeout = o->shutdown_timeout ? (uint64_t)o->shutdown_timeout : WEFT__NEVER;
-  rt->log = o->log;
-  rt->log_arg = o->log_arg;
   return 0;
 }
 
