@@ -1,5 +1,6 @@
 /* The options of a run and the environment: defaults, ranges, wrong values. */
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <weft.h>
@@ -68,6 +69,23 @@ static void the_environment_gives_the_worker_count(void **state) {
   CHECK_INT(weft_run(count_workers, NULL, NULL), 3);
   setenv("WEFT_WORKERS", "1", 1);
   CHECK_INT(weft_run(count_workers, NULL, NULL), 1);
+}
+
+static char logged[256];
+
+static void keep_line(const char *line, void *arg) {
+  (void)arg;
+  snprintf(logged, sizeof logged, "%s", line);
+}
+
+static void a_bad_worker_count_of_the_environment_is_named(void **state) {
+  (void)state;
+  clean_environment();
+  setenv("WEFT_WORKERS", "banana", 1);
+  logged[0] = '\0';
+  refused(&(weft_run_opts){.log = keep_line}, WEFT_EINVAL);
+  CHECK(strstr(logged, "WEFT_WORKERS") != NULL);
+  CHECK(strstr(logged, "banana") != NULL);
 }
 
 static void an_option_goes_before_the_environment(void **state) {
@@ -223,6 +241,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(workers_may_be_any_number_up_to_the_maximum),
     cmocka_unit_test(a_worker_count_out_of_range_is_einval),
     cmocka_unit_test(the_environment_gives_the_worker_count),
+    cmocka_unit_test(a_bad_worker_count_of_the_environment_is_named),
     cmocka_unit_test(an_option_goes_before_the_environment),
     cmocka_unit_test(a_wrong_WEFT_WORKERS_is_einval),
     cmocka_unit_test(a_wrong_WEFT_SEED_is_einval),
