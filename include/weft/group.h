@@ -45,7 +45,7 @@ typedef union weft_group {
  * [any thread] [never suspends] */
 void weft_group_init(weft_group *g, const weft_group_opts *opts);
 
-/* Starts fn(arg) as a child. A failure is returned and remembered: join reports it, so a loop of spawns
+/* Starts fn(arg) as a child. A failure is returned and, with FAIL_FAST, remembered: join reports it, so a loop of spawns
  * need not check. WEFT_ENOMEM, WEFT_EINVAL, WEFT_ECANCELED (the caller was cancelled while waiting for a
  * place, or the group is being cancelled: fn will not run), WEFT_ENOTASK. Children may spawn into their
  * group while it is joined.

@@ -22,7 +22,7 @@ WEFT_BEGIN_DECLS
 typedef int (*weft_fn)(void *arg);
 
 /* Receives one line of text (no newline at its end) whenever the runtime has something to report:
- * a detached task that failed, a task left behind, a hogged worker. May be called on any thread of
+ * a detached task that failed, a task left behind. May be called on any thread of
  * the runtime; must not call weft functions. */
 typedef void (*weft_log_fn)(const char *line, void *log_arg);
 
