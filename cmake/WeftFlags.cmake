@@ -32,6 +32,7 @@ target_include_directories(weft_flags INTERFACE
 target_compile_definitions(weft_flags INTERFACE
   _GNU_SOURCE
   WEFT_JEMALLOC=$<BOOL:${WEFT_JEMALLOC}>
+  WEFT_POINTS=$<BOOL:${WEFT_POINTS}>
   WEFT_UCONTEXT=$<BOOL:${WEFT_UCONTEXT}>
   WEFT_VALGRIND=$<BOOL:${WEFT_VALGRIND}>)
 

@@ -7,6 +7,7 @@ option(WEFT_BUILD_BENCH "Build the benchmarks (C++17, Google Benchmark)" ${PROJE
 option(WEFT_BUILD_CONTRAST "Build the programs of scripts/demo" ${PROJECT_IS_TOP_LEVEL})
 option(WEFT_INSTALL "Generate install rules" ON)
 option(WEFT_WERROR "Treat warnings as errors" OFF)
+option(WEFT_POINTS "Make every atomic operation a point where tests may switch threads" OFF)
 option(WEFT_UCONTEXT "Use the portable ucontext switch instead of the assembly" OFF)
 option(WEFT_VALGRIND "Build for a run under valgrind" OFF)
 set(WEFT_SANITIZE "" CACHE STRING

@@ -45,6 +45,7 @@
 #include <stdatomic.h>
 
 #include "base/annotate.h"
+#include "base/point.h"
 
 typedef struct weft__atomic_u32 {
   _Atomic(uint32_t) v;
@@ -59,50 +60,64 @@ typedef struct weft__atomic_ptr {
 /* One accessor family per type; S the suffix, T the value type. */
 #define WEFT__ATOMIC_ACCESS(S, T)                                                                  \
   static inline T weft__load_relaxed_##S(const weft__atomic_##S *a) {                              \
+    WEFT__ATOMIC_POINT();                                                                          \
     return atomic_load_explicit(&a->v, memory_order_relaxed);                                      \
   }                                                                                                \
   static inline T weft__load_acquire_##S(const weft__atomic_##S *a) {                              \
+    WEFT__ATOMIC_POINT();                                                                          \
     return atomic_load_explicit(&a->v, memory_order_acquire);                                      \
   }                                                                                                \
   static inline T weft__load_seq_##S(const weft__atomic_##S *a) {                                  \
+    WEFT__ATOMIC_POINT();                                                                          \
     return atomic_load_explicit(&a->v, memory_order_seq_cst);                                      \
   }                                                                                                \
   static inline void weft__store_relaxed_##S(weft__atomic_##S *a, T x) {                           \
+    WEFT__ATOMIC_POINT();                                                                          \
     atomic_store_explicit(&a->v, x, memory_order_relaxed);                                         \
   }                                                                                                \
   static inline void weft__store_release_##S(weft__atomic_##S *a, T x) {                           \
+    WEFT__ATOMIC_POINT();                                                                          \
     atomic_store_explicit(&a->v, x, memory_order_release);                                         \
   }                                                                                                \
   static inline void weft__store_seq_##S(weft__atomic_##S *a, T x) {                               \
+    WEFT__ATOMIC_POINT();                                                                          \
     atomic_store_explicit(&a->v, x, memory_order_seq_cst);                                         \
   }                                                                                                \
   static inline bool weft__cas_##S(weft__atomic_##S *a, T *expected, T desired) {                  \
+    WEFT__ATOMIC_POINT();                                                                          \
     return atomic_compare_exchange_strong_explicit(&a->v, expected, desired, memory_order_acq_rel, \
                                                    memory_order_acquire);                          \
   }                                                                                                \
   static inline bool weft__cas_seq_##S(weft__atomic_##S *a, T *expected, T desired) {              \
+    WEFT__ATOMIC_POINT();                                                                          \
     return atomic_compare_exchange_strong_explicit(&a->v, expected, desired, memory_order_seq_cst, \
                                                    memory_order_seq_cst);                          \
   }                                                                                                \
   static inline T weft__xchg_##S(weft__atomic_##S *a, T x) {                                       \
+    WEFT__ATOMIC_POINT();                                                                          \
     return atomic_exchange_explicit(&a->v, x, memory_order_acq_rel);                               \
   }
 
 /* The fetch operations, for the integer types. */
 #define WEFT__ATOMIC_FETCH(S, T)                                                                   \
   static inline T weft__add_##S(weft__atomic_##S *a, T x) {                                        \
+    WEFT__ATOMIC_POINT();                                                                          \
     return atomic_fetch_add_explicit(&a->v, x, memory_order_acq_rel);                              \
   }                                                                                                \
   static inline T weft__sub_##S(weft__atomic_##S *a, T x) {                                        \
+    WEFT__ATOMIC_POINT();                                                                          \
     return atomic_fetch_sub_explicit(&a->v, x, memory_order_acq_rel);                              \
   }                                                                                                \
   static inline T weft__or_##S(weft__atomic_##S *a, T x) {                                         \
+    WEFT__ATOMIC_POINT();                                                                          \
     return atomic_fetch_or_explicit(&a->v, x, memory_order_acq_rel);                               \
   }                                                                                                \
   static inline T weft__and_##S(weft__atomic_##S *a, T x) {                                        \
+    WEFT__ATOMIC_POINT();                                                                          \
     return atomic_fetch_and_explicit(&a->v, x, memory_order_acq_rel);                              \
   }                                                                                                \
   static inline T weft__add_relaxed_##S(weft__atomic_##S *a, T x) {                                \
+    WEFT__ATOMIC_POINT();                                                                          \
     return atomic_fetch_add_explicit(&a->v, x, memory_order_relaxed);                              \
   }
 

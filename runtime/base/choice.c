@@ -1,4 +1,4 @@
-/* Seeds, and the hook that takes the decisions. */
+/* Seeds, and the hooks of whoever takes the decisions. */
 #include "base/choice.h"
 
 #include <errno.h>
@@ -10,7 +10,10 @@
 #include <weft/errors.h>
 
 #include "base/clock.h"
+#include "base/point.h"
 #include "base/sys.h"
+
+weft__point_fn weft__point_hook;
 
 weft__choice_fn weft__choice_hook;
 void *weft__choice_hook_arg;

@@ -1,0 +1,43 @@
+/* Marked points: places between two steps of a protocol where another thread may come in.
+ *
+ * On one CPU, or between instructions that follow each other closely, the order that breaks a protocol
+ * comes once in a million runs. A hook that is called at each point makes it common: the simulation
+ * switches to another of its threads there, the stress test gives the CPU away. Without a hook a point
+ * is a load and a branch, so it may stand on paths that are not the hottest; built with WEFT_POINTS every
+ * operation of the atomics shim is a point too.
+ *
+ * A point may stand anywhere but in a signal handler: under a spinlock, under a mutex of the
+ * runtime, on a task's stack or a thread's.
+ */
+#ifndef WEFT_BASE_POINT_H
+#define WEFT_BASE_POINT_H
+
+#include <stddef.h>
+
+#include "base/check.h"
+
+typedef void (*weft__point_fn)(void);
+
+#if defined(WEFT_MODEL)
+/* The explorer's points are the atomics. */
+static inline void weft__point(void) {
+}
+#else
+
+/* Set before the threads that pass points begin, cleared after they have ended: plain. The hook must
+ * itself pass no point, and runs on whatever thread and stack passes one. */
+extern weft__point_fn weft__point_hook;
+
+static inline void weft__point(void) {
+  if (weft__unlikely(weft__point_hook != NULL)) weft__point_hook();
+}
+#endif
+
+/* What stands before every operation of the atomics shim. */
+#if defined(WEFT_POINTS) && WEFT_POINTS
+#define WEFT__ATOMIC_POINT() weft__point()
+#else
+#define WEFT__ATOMIC_POINT() ((void)0)
+#endif
+
+#endif
