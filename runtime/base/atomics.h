@@ -186,6 +186,7 @@ static inline void weft__cpu_relax(void) {
 #if defined(WEFT_MODEL)
   weft__model_spin();
 #else
+  weft__point_spin();
   weft__cpu_pause();
 #endif
 }

@@ -16,11 +16,18 @@
 
 #include "base/check.h"
 
-typedef void (*weft__point_fn)(void);
+enum weft__point {
+  WEFT__POINT_PASS, /* between two steps */
+  WEFT__POINT_SPIN, /* the caller goes round until another thread stores something */
+};
+
+typedef void (*weft__point_fn)(enum weft__point kind);
 
 #if defined(WEFT_MODEL)
 /* The explorer's points are the atomics. */
 static inline void weft__point(void) {
+}
+static inline void weft__point_spin(void) {
 }
 #else
 
@@ -29,7 +36,11 @@ static inline void weft__point(void) {
 extern weft__point_fn weft__point_hook;
 
 static inline void weft__point(void) {
-  if (weft__unlikely(weft__point_hook != NULL)) weft__point_hook();
+  if (weft__unlikely(weft__point_hook != NULL)) weft__point_hook(WEFT__POINT_PASS);
+}
+
+static inline void weft__point_spin(void) {
+  if (weft__unlikely(weft__point_hook != NULL)) weft__point_hook(WEFT__POINT_SPIN);
 }
 #endif
 
