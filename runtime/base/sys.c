@@ -1,4 +1,4 @@
-/* The kernel's side of the system-call seam, and the gate that counts and fails calls in tests.
+/* The kernel's side of the system-call seam.
  *
  * Each function below makes one call and reads errno at once. They are reached through a table
  * only, so no compiler can merge them into code that switches tasks, where the address of errno
@@ -15,10 +15,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <weft/errors.h>
-
-#include "base/check.h"
 
 static inline ssize_t code(ssize_t result) {
   return result < 0 ? -(ssize_t)errno : result;
@@ -208,96 +204,3 @@ const struct weft__sys_table weft__sys_real = {
     WEFT__SYS_MAP(WEFT__SYS_REAL)
 #undef WEFT__SYS_REAL
 };
-
-/* ---- the gate ---- */
-
-/* All relaxed but nth: it is stored last (release) and read first (acquire), so that a call which
- * sees the fault sees all of it. */
-struct fault {
-  _Atomic(uint64_t) calls;
-  _Atomic(uint64_t) nth; /* 0: none */
-  _Atomic(int) error;
-  _Atomic(bool) forever;
-};
-static struct fault faults[WEFT__SYS_CALLS];
-
-/* What the gate leads to. */
-static _Atomic(const struct weft__sys_table *) below = &weft__sys_real;
-
-/* The code that this call fails with, or 0. */
-static int gate(enum weft__sys_call call) {
-  struct fault *f = &faults[call];
-  uint64_t n = atomic_fetch_add_explicit(&f->calls, 1, memory_order_relaxed) + 1;
-  uint64_t nth = atomic_load_explicit(&f->nth, memory_order_acquire);
-  if (nth == 0 || n < nth) return 0;
-  if (n > nth && !atomic_load_explicit(&f->forever, memory_order_relaxed)) return 0;
-  return atomic_load_explicit(&f->error, memory_order_relaxed);
-}
-
-/* A failed close has closed the descriptor: the kernel's own behaviour, and no leak in a test. */
-#define WEFT__SYS_GATED(name, result, params, args)                                                \
-  static result gated_##name params {                                                              \
-    int error = gate(WEFT__SYS_##name);                                                            \
-    if (error != 0 && WEFT__SYS_##name != WEFT__SYS_close) return error;                           \
-    result r = atomic_load_explicit(&below, memory_order_acquire)->name args;                      \
-    return error != 0 ? error : r;                                                                 \
-  }
-WEFT__SYS_MAP(WEFT__SYS_GATED)
-#undef WEFT__SYS_GATED
-
-static const struct weft__sys_table gated = {
-#define WEFT__SYS_GATE(name, result, params, args) .name = gated_##name,
-    WEFT__SYS_MAP(WEFT__SYS_GATE)
-#undef WEFT__SYS_GATE
-};
-
-_Atomic(const struct weft__sys_table *) weft__sys_current = &weft__sys_real;
-
-void weft__sys_install(const struct weft__sys_table *table) {
-  if (!table) table = &weft__sys_real;
-  atomic_store_explicit(&below, table, memory_order_release);
-  if (atomic_load_explicit(&weft__sys_current, memory_order_relaxed) != &gated)
-    atomic_store_explicit(&weft__sys_current, table, memory_order_release);
-}
-
-static void disarm(struct fault *f) {
-  atomic_store_explicit(&f->nth, 0, memory_order_relaxed);
-}
-
-void weft__sys_fail(enum weft__sys_call call, uint64_t n, int error, bool forever) {
-  WEFT__ASSERT(error < 0);
-  struct fault *f = &faults[call];
-  disarm(f);
-  atomic_store_explicit(&f->calls, 0, memory_order_relaxed);
-  atomic_store_explicit(&f->error, error, memory_order_relaxed);
-  atomic_store_explicit(&f->forever, forever, memory_order_relaxed);
-  atomic_store_explicit(&f->nth, n, memory_order_release);
-  atomic_store_explicit(&weft__sys_current, &gated, memory_order_release);
-}
-
-void weft__sys_count(void) {
-  for (size_t i = 0; i < WEFT__SYS_CALLS; i++) {
-    disarm(&faults[i]);
-    atomic_store_explicit(&faults[i].calls, 0, memory_order_relaxed);
-  }
-  atomic_store_explicit(&weft__sys_current, &gated, memory_order_release);
-}
-
-uint64_t weft__sys_calls(enum weft__sys_call call) {
-  return atomic_load_explicit(&faults[call].calls, memory_order_relaxed);
-}
-
-void weft__sys_clear(void) {
-  for (size_t i = 0; i < WEFT__SYS_CALLS; i++) disarm(&faults[i]);
-  atomic_store_explicit(&weft__sys_current, atomic_load_explicit(&below, memory_order_relaxed),
-                        memory_order_release);
-}
-
-const char *weft__sys_name(enum weft__sys_call call) {
-  static const char *const names[] = {
-#define WEFT__SYS_NAME(name, result, params, args) #name,
-      WEFT__SYS_MAP(WEFT__SYS_NAME)
-#undef WEFT__SYS_NAME
-  };
-  return names[call];
-}

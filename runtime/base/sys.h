@@ -34,7 +34,7 @@
  *   sched_getaffinity returns the number of bytes written to mask
  *   thread_create   pthread_create
  *   close           a failed close has closed the descriptor all the same, also when injected */
-#define WEFT__SYS_MAP(X)                                                                           \
+#define WEFT__SYS_MAP_PLAIN(X)                                                                     \
   X(mmap, int, (void *addr, size_t len, int prot, int flags, int fd, off_t off, void **ret),       \
     (addr, len, prot, flags, fd, off, ret))                                                        \
   X(munmap, int, (void *addr, size_t len), (addr, len))                                            \
@@ -54,14 +54,6 @@
   X(getrandom, ssize_t, (void *buf, size_t len, unsigned flags), (buf, len, flags))                \
   X(open, int, (const char *path, int flags, int mode), (path, flags, mode))                       \
   X(close, int, (int fd), (fd))                                                                    \
-  X(read, ssize_t, (int fd, void *buf, size_t len), (fd, buf, len))                                \
-  X(write, ssize_t, (int fd, const void *buf, size_t len), (fd, buf, len))                         \
-  X(readv, ssize_t, (int fd, const struct iovec *iov, int n), (fd, iov, n))                        \
-  X(writev, ssize_t, (int fd, const struct iovec *iov, int n), (fd, iov, n))                       \
-  X(recv, ssize_t, (int fd, void *buf, size_t len, int flags), (fd, buf, len, flags))              \
-  X(send, ssize_t, (int fd, const void *buf, size_t len, int flags), (fd, buf, len, flags))        \
-  X(recvmsg, ssize_t, (int fd, struct msghdr *msg, int flags), (fd, msg, flags))                   \
-  X(sendmsg, ssize_t, (int fd, const struct msghdr *msg, int flags), (fd, msg, flags))             \
   X(pipe2, int, (int fds[2], int flags), (fds, flags))                                             \
   X(socketpair, int, (int domain, int type, int protocol, int fds[2]),                             \
     (domain, type, protocol, fds))                                                                 \
@@ -82,6 +74,19 @@
   X(wait4, pid_t, (pid_t pid, int *status, int options, struct rusage *usage),                     \
     (pid, status, options, usage))                                                                 \
   X(kill, int, (pid_t pid, int sig), (pid, sig))
+
+/* Those that move bytes, and may move fewer than they were asked to. */
+#define WEFT__SYS_MAP_TRANSFER(X)                                                                  \
+  X(read, ssize_t, (int fd, void *buf, size_t len), (fd, buf, len))                                \
+  X(write, ssize_t, (int fd, const void *buf, size_t len), (fd, buf, len))                         \
+  X(readv, ssize_t, (int fd, const struct iovec *iov, int n), (fd, iov, n))                        \
+  X(writev, ssize_t, (int fd, const struct iovec *iov, int n), (fd, iov, n))                       \
+  X(recv, ssize_t, (int fd, void *buf, size_t len, int flags), (fd, buf, len, flags))              \
+  X(send, ssize_t, (int fd, const void *buf, size_t len, int flags), (fd, buf, len, flags))        \
+  X(recvmsg, ssize_t, (int fd, struct msghdr *msg, int flags), (fd, msg, flags))                   \
+  X(sendmsg, ssize_t, (int fd, const struct msghdr *msg, int flags), (fd, msg, flags))
+
+#define WEFT__SYS_MAP(X) WEFT__SYS_MAP_PLAIN(X) WEFT__SYS_MAP_TRANSFER(X)
 
 enum weft__sys_call {
 #define WEFT__SYS_ENUM(name, result, params, args) WEFT__SYS_##name,
@@ -121,6 +126,14 @@ void weft__sys_install(const struct weft__sys_table *table);
  * count of that kind at 0 and switches counting on for every kind. */
 void weft__sys_fail(enum weft__sys_call call, uint64_t n, int error, bool forever);
 
+/* The same for the n-th call and those after it, `times` in all. */
+void weft__sys_fail_times(enum weft__sys_call call, uint64_t n, int error, uint64_t times);
+
+/* In place of an error, for the kinds of WEFT__SYS_MAP_TRANSFER: the call moves half of what it was
+ * asked to, but a byte at least, and says so. Of a message that is received with MSG_TRUNC, half has
+ * been sent. */
+enum { WEFT__SYS_SHORT = 1 };
+
 /* Counts calls without making any fail; all counts start at 0. */
 void weft__sys_count(void);
 
@@ -129,6 +142,12 @@ uint64_t weft__sys_calls(enum weft__sys_call call);
 
 /* Ends faults and counting; the counts stay readable. */
 void weft__sys_clear(void);
+
+/* Keeps counts and faults in memory (shared, zeroed, of that many bytes) from now on, so that a
+ * child made by fork takes part in the count: the n-th call is the n-th of all the processes. Before
+ * counting begins; NULL ends it. */
+void weft__sys_share(void *memory);
+size_t weft__sys_share_size(void);
 
 /* "read", "mmap". */
 const char *weft__sys_name(enum weft__sys_call call);

@@ -106,6 +106,93 @@ static void a_close_that_is_made_to_fail_still_closes(void **state) {
   CHECK(!is_open(fd));
 }
 
+static void the_nth_call_and_some_after_it_fail(void **state) {
+  (void)state;
+  weft__sys_fail_times(WEFT__SYS_eventfd, 2, WEFT_EMFILE, 3);
+  int first = weft__sys_eventfd(0, 0);
+  CHECK(first >= 0);
+  for (int i = 0; i < 3; i++) CHECK_INT(weft__sys_eventfd(0, 0), WEFT_EMFILE);
+  int last = weft__sys_eventfd(0, 0);
+  CHECK(last >= 0);
+  weft__sys_clear();
+  close(first);
+  close(last);
+}
+
+static void a_stream_moves_half_of_what_was_asked(void **state) {
+  (void)state;
+  int fds[2];
+  char buf[8] = "";
+  struct iovec parts[2] = {{.iov_base = buf, .iov_len = 3}, {.iov_base = buf + 3, .iov_len = 3}};
+  assert_int_equal(weft__sys_socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+  weft__sys_fail(WEFT__SYS_write, 1, WEFT__SYS_SHORT, false);
+  CHECK_INT(weft__sys_write(fds[0], "abcdefg", 7), 4);
+  CHECK_INT(weft__sys_write(fds[0], "efg", 3), 3);
+  weft__sys_fail(WEFT__SYS_read, 1, WEFT__SYS_SHORT, true);
+  CHECK_INT(weft__sys_read(fds[1], buf, 2), 1);
+  CHECK_INT(weft__sys_read(fds[1], buf, 1), 1); /* never none: that would be the end */
+  weft__sys_fail(WEFT__SYS_readv, 1, WEFT__SYS_SHORT, false);
+  CHECK_INT(weft__sys_readv(fds[1], parts, 2), 2);
+  CHECK_STR(buf, "cd");
+  weft__sys_fail(WEFT__SYS_recv, 1, WEFT__SYS_SHORT, false);
+  CHECK_INT(weft__sys_recv(fds[1], buf, 6, 0), 3);
+  weft__sys_fail(WEFT__SYS_writev, 1, WEFT__SYS_SHORT, false);
+  CHECK_INT(weft__sys_writev(fds[0], parts, 2), 2);
+  weft__sys_fail(WEFT__SYS_send, 1, WEFT__SYS_SHORT, false);
+  CHECK_INT(weft__sys_send(fds[0], "xy", 2, 0), 1);
+  weft__sys_clear();
+  CHECK_INT(weft__sys_read(fds[1], buf, sizeof buf), 3);
+  close(fds[0]);
+  close(fds[1]);
+}
+
+static void a_message_is_half_of_what_was_sent(void **state) {
+  (void)state;
+  int fds[2];
+  char buf[8] = "";
+  struct iovec part = {.iov_base = buf, .iov_len = sizeof buf};
+  struct msghdr msg = {.msg_iov = &part, .msg_iovlen = 1};
+  assert_int_equal(weft__sys_socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds), 0);
+  weft__sys_fail(WEFT__SYS_sendmsg, 1, WEFT__SYS_SHORT, false);
+  CHECK_INT(weft__sys_sendmsg(fds[0], &msg, 0), 4);
+  CHECK_INT(weft__sys_recvmsg(fds[1], &msg, MSG_TRUNC), 4);
+  weft__sys_fail(WEFT__SYS_recvmsg, 1, WEFT__SYS_SHORT, true);
+  CHECK_INT(weft__sys_sendmsg(fds[0], &msg, 0), 8);
+  CHECK_INT(weft__sys_recvmsg(fds[1], &msg, MSG_TRUNC), 4);
+  CHECK_INT(weft__sys_sendmsg(fds[0], &msg, 0), 8);
+  CHECK_INT(weft__sys_recvmsg(fds[1], &msg, 0), 4); /* a message has no rest to come back for */
+  CHECK_UINT(part.iov_len, sizeof buf);
+  weft__sys_clear();
+  CHECK_INT(weft__sys_recv(fds[1], buf, sizeof buf, MSG_DONTWAIT), WEFT_EAGAIN);
+  close(fds[0]);
+  close(fds[1]);
+}
+
+static void a_child_takes_part_in_a_shared_count(void **state) {
+  (void)state;
+  void *memory = NULL;
+  size_t size = weft__sys_share_size();
+  assert_int_equal(weft__sys_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                                  -1, 0, &memory),
+                   0);
+  weft__sys_share(memory);
+  weft__sys_fail(WEFT__SYS_sched_yield, 3, WEFT_EPERM, false);
+  CHECK_INT(weft__sys_sched_yield(), 0);
+  pid_t child = fork();
+  if (child == 0) {
+    int second = weft__sys_sched_yield();
+    _exit(second == 0 && weft__sys_sched_yield() == WEFT_EPERM ? 0 : 1);
+  }
+  int status = 1;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  CHECK_INT(status, 0);
+  CHECK_INT(weft__sys_sched_yield(), 0);
+  CHECK_UINT(weft__sys_calls(WEFT__SYS_sched_yield), 4);
+  weft__sys_clear();
+  weft__sys_share(NULL);
+  CHECK_INT(weft__sys_munmap(memory, size), 0);
+}
+
 static ssize_t one_byte(int fd, void *buf, size_t len) {
   return weft__sys_real.read(fd, buf, len < 1 ? len : 1);
 }
@@ -178,6 +265,10 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(from_the_nth_call_on_all_fail_until_cleared),
     cmocka_unit_test(two_kinds_can_fail_at_once),
     cmocka_unit_test(a_close_that_is_made_to_fail_still_closes),
+    cmocka_unit_test(the_nth_call_and_some_after_it_fail),
+    cmocka_unit_test(a_stream_moves_half_of_what_was_asked),
+    cmocka_unit_test(a_message_is_half_of_what_was_sent),
+    cmocka_unit_test(a_child_takes_part_in_a_shared_count),
     cmocka_unit_test(an_installed_table_replaces_the_kernel),
     cmocka_unit_test(counting_starts_at_zero_for_every_kind),
     cmocka_unit_test(among_threads_exactly_one_call_is_the_nth),
