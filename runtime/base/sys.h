@@ -129,9 +129,9 @@ void weft__sys_fail(enum weft__sys_call call, uint64_t n, int error, bool foreve
 /* The same for the n-th call and those after it, `times` in all. */
 void weft__sys_fail_times(enum weft__sys_call call, uint64_t n, int error, uint64_t times);
 
-/* In place of an error, for the kinds of WEFT__SYS_MAP_TRANSFER: the call moves half of what it was
- * asked to, but a byte at least, and says so. Of a message that is received with MSG_TRUNC, half has
- * been sent. */
+/* In place of an error, for the kinds of WEFT__SYS_MAP_TRANSFER: the call moves half of what it
+ * was asked to, but a byte at least, and says so. Of a message that is received with MSG_TRUNC,
+ * half has been sent. */
 enum { WEFT__SYS_SHORT = 1 };
 
 /* Counts calls without making any fail; all counts start at 0. */
@@ -144,8 +144,8 @@ uint64_t weft__sys_calls(enum weft__sys_call call);
 void weft__sys_clear(void);
 
 /* Keeps counts and faults in memory (shared, zeroed, of that many bytes) from now on, so that a
- * child made by fork takes part in the count: the n-th call is the n-th of all the processes. Before
- * counting begins; NULL ends it. */
+ * child made by fork takes part in the count: the n-th call is the n-th of all the processes.
+ * Before counting begins; NULL ends it. */
 void weft__sys_share(void *memory);
 size_t weft__sys_share_size(void);
 

@@ -101,7 +101,7 @@ int weft__isolate_floor(int room) {
     if (fd > highest && fd != dirfd(dir)) highest = fd;
   }
   closedir(dir);
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < INT_MAX) {
+  if (weft__sys_getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < INT_MAX) {
     int most = (int)limit.rlim_cur - room;
     if (highest >= most) highest = most - 1;
   }
@@ -109,10 +109,9 @@ int weft__isolate_floor(int room) {
 }
 
 int weft__isolate_lift(int fd, int floor) {
-  int lifted = fcntl(fd, F_DUPFD_CLOEXEC, floor);
-  int r = lifted < 0 ? -errno : lifted;
-  close(fd);
-  return r;
+  int lifted = weft__sys_fcntl(fd, F_DUPFD_CLOEXEC, floor);
+  weft__sys_close(fd);
+  return lifted;
 }
 
 void weft__isolate_stdio(void) {

@@ -3,7 +3,6 @@
  * A frame on the control channel that is none, or that names a slot there is not, can only mean
  * that the pool's process is corrupt: it ends like a closed channel.
  */
-#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -15,6 +14,7 @@
 
 #include <weft/errors.h>
 
+#include "base/sys.h"
 #include "offload/channel.h"
 #include "offload/crew.h"
 #include "offload/isolate.h"
@@ -51,7 +51,7 @@ static void bury(struct zygote *z, pid_t pid, int status) {
                                                 .slot = slot,
                                                 .pid = pid,
                                                 .how = how_it_died(status)});
-    close(c->channel);
+    weft__sys_close(c->channel);
     c->pid = 0;
     return;
   }
@@ -61,32 +61,32 @@ static void bury(struct zygote *z, pid_t pid, int status) {
 static void reap(struct zygote *z, int options) {
   for (;;) {
     int status;
-    pid_t pid = waitpid(-1, &status, options);
+    pid_t pid = weft__sys_wait4(-1, &status, options, NULL);
     if (pid > 0)
       bury(z, pid, status);
-    else if (pid == 0 || errno != EINTR)
+    else if (pid != WEFT_EINTR)
       return;
   }
 }
 
 static void kill_child(struct zygote *z, unsigned slot) {
-  if (z->children[slot].pid != 0) (void)kill(z->children[slot].pid, SIGKILL);
+  if (z->children[slot].pid != 0) (void)weft__sys_kill(z->children[slot].pid, SIGKILL);
 }
 
 static void spawn(struct zygote *z, unsigned slot, int channel) {
   struct child *c = &z->children[slot];
   if (c->pid != 0) { /* the pool gave up on this one without seeing its death */
-    int status;
+    int status = SIGKILL;
     kill_child(z, slot);
-    while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR) continue;
+    while (weft__sys_wait4(c->pid, &status, 0, NULL) == WEFT_EINTR) continue;
     bury(z, c->pid, status);
   }
-  pid_t pid = fork();
+  pid_t pid = weft__sys_fork();
   if (pid == 0) weft__procworker_main(z->crew, slot, channel, z->floor);
   if (pid < 0) {
     (void)tell(channel,
-               (struct weft__frame){.kind = WEFT__FRAME_STILLBORN, .slot = slot, .code = -errno});
-    close(channel);
+               (struct weft__frame){.kind = WEFT__FRAME_STILLBORN, .slot = slot, .code = pid});
+    weft__sys_close(channel);
     return;
   }
   *c = (struct child){.pid = pid, .channel = channel};
@@ -118,11 +118,11 @@ static void serve(struct zygote *z) {
   struct pollfd fds[] = {{.fd = z->control, .events = POLLIN},
                          {.fd = z->sigchld, .events = POLLIN}};
   for (;;) {
-    if (poll(fds, 2, -1) < 0) continue; /* EINTR, or the kernel is short of memory for a moment */
+    if (weft__sys_poll(fds, 2, -1) < 0) continue; /* EINTR, or short of memory for a moment */
     if (fds[1].revents != 0) {
       struct signalfd_siginfo info;
       /* One signal may stand for several deaths: read it first, then reap all there are. */
-      (void)!read(z->sigchld, &info, sizeof info);
+      (void)weft__sys_read(z->sigchld, &info, sizeof info);
       reap(z, WNOHANG);
     }
     if (fds[0].revents != 0 && !obey(z)) return;
