@@ -2,10 +2,9 @@
 #include "base/atomics.h"
 
 #include <linux/membarrier.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "base/check.h"
+#include "base/sys.h"
 
 /* False until weft__fence_init() succeeds, so that fences used before it are full ones. */
 bool weft__fence_asymmetric;
@@ -14,15 +13,12 @@ bool weft__fence_asymmetric;
 weft__atomic_u32 weft__fence_word;
 #endif
 
-static long membarrier(int command) {
-  return syscall(SYS_membarrier, command, 0, 0);
-}
-
 void weft__fence_init(void) {
 #if WEFT__TSAN
   weft__fence_asymmetric = false; /* TSan sees no edge through membarrier */
 #else
-  weft__fence_asymmetric = membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
+  weft__fence_asymmetric =
+      weft__sys_membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0) == 0;
 #endif
 }
 
@@ -35,7 +31,10 @@ void weft__fence_heavy(void) {
     weft__fence_full();
     return;
   }
-  /* A registered process is never refused; going on without the barrier would lose a task. */
-  long rc = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
-  WEFT__ASSERT(rc == 0);
+  /* A registered process is refused only when the kernel lacks memory for the set of CPUs; the
+   * barrier of all of them waits for milliseconds instead and needs none. Going on without any would
+   * lose a task. */
+  int r = weft__sys_membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0);
+  if (r < 0) r = weft__sys_membarrier(MEMBARRIER_CMD_GLOBAL, 0);
+  WEFT__ASSERT(r == 0);
 }
