@@ -32,7 +32,7 @@ void weft__fence_heavy(void) {
     return;
   }
   /* A registered process is refused only when the kernel lacks memory for the set of CPUs; the
-   * barrier of all of them waits for milliseconds instead and needs none. Going on without any would
+   * barrier of all of them takes milliseconds instead and needs none. Going on without any would
    * lose a task. */
   int r = weft__sys_membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0);
   if (r < 0) r = weft__sys_membarrier(MEMBARRIER_CMD_GLOBAL, 0);
