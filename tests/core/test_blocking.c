@@ -1,113 +1,15 @@
-/* The threads of the blocking pool, without a scheduler: the test submits and ticks. */
+/* The threads of the blocking pool, without a scheduler: how jobs travel, and the end. How many threads
+ * there are is in test_blocking_growth.c. */
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <weft/errors.h>
 
-#include "base/clock.h"
 #include "base/memory.h"
 #include "base/sys.h"
-#include "core/blocking.h"
+#include "blocking_test.h"
 #include "counts.h"
-#include "latch.h"
-#include "weft_test.h"
-
-/* A job and what it did. */
-struct probe {
-  struct weft__job job;
-  atomic_int ran;
-  struct latch *begun; /* hit when it begins, unless NULL */
-  struct latch *over;  /* hit by done, unless NULL */
-  atomic_bool *gate;   /* what it waits for, unless NULL */
-  int code;
-};
-
-static atomic_int ticks_wanted;
-
-static void count_ticks_wanted(struct weft__blocking *p) {
-  (void)p;
-  atomic_fetch_add(&ticks_wanted, 1);
-}
-
-static void probe_done(struct weft__job *job) {
-  struct probe *probe = weft__container_of(job, struct probe, job);
-  struct latch *over = probe->over;
-  CHECK_INT(job->code, probe->code);
-  if (over) latch_hit(over);
-}
-
-static int body(void *arg) {
-  struct probe *probe = arg;
-  atomic_fetch_add(&probe->ran, 1);
-  if (probe->begun) latch_hit(probe->begun);
-  return probe->code;
-}
-
-/* A gate that jobs sleep at, in the kernel. */
-static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t gate_opened = PTHREAD_COND_INITIALIZER;
-
-static int blocking_body(void *arg) {
-  struct probe *probe = arg;
-  int code = body(arg);
-  pthread_mutex_lock(&gate_lock);
-  while (!atomic_load(probe->gate)) pthread_cond_wait(&gate_opened, &gate_lock);
-  pthread_mutex_unlock(&gate_lock);
-  return code;
-}
-
-static int spinning_body(void *arg) {
-  struct probe *probe = arg;
-  int code = body(arg);
-  while (!atomic_load(probe->gate)) weft__cpu_relax();
-  return code;
-}
-
-static void open_gate(atomic_bool *gate) {
-  pthread_mutex_lock(&gate_lock);
-  atomic_store(gate, true);
-  pthread_cond_broadcast(&gate_opened);
-  pthread_mutex_unlock(&gate_lock);
-}
-
-static void pool_init(struct weft__blocking *p, unsigned hot, unsigned max) {
-  CHECK_INT(weft__blocking_init(p, hot, max), 0);
-  atomic_store(&ticks_wanted, 0);
-  p->want_ticks = count_ticks_wanted;
-}
-
-static void pool_close(struct weft__blocking *p) {
-  CHECK_INT(weft__blocking_close(p, UINT64_MAX), 0);
-}
-
-static void submit(struct weft__blocking *p, struct probe *probe, int (*fn)(void *)) {
-  probe->job = (struct weft__job){.fn = fn, .arg = probe, .done = probe_done};
-  CHECK_INT(weft__blocking_submit(p, &probe->job), 0);
-}
-
-static struct weft__blocking_stats stats_of(struct weft__blocking *p) {
-  struct weft__blocking_stats s;
-  weft__blocking_stats(p, &s);
-  return s;
-}
-
-/* One tick, not sooner than a millisecond after the one before. */
-static bool next_tick(struct weft__blocking *p) {
-  static uint64_t last;
-  while (weft__elapsed(last, weft__now()) < WEFT__NS_PER_MS) sched_yield();
-  last = weft__now();
-  return weft__blocking_tick(p, last);
-}
-
-/* Ticks until n hits; returns how many ticks that took. */
-static int tick_until(struct weft__blocking *p, struct latch *l, int n) {
-  int ticks = 0;
-  for (; latch_hits(l) < n; ticks++) next_tick(p);
-  return ticks;
-}
 
 enum { HELD = 40 };
 
@@ -257,113 +159,6 @@ static void begins_jobs_in_the_order_of_their_submission(void **state) {
   pool_close(&p);
 }
 
-static void grows_while_jobs_block(void **state) {
-  enum { N = 30 };
-  static struct probe probes[N];
-  struct weft__blocking p;
-  struct latch begun = {0};
-  atomic_bool gate = false;
-  (void)state;
-  pool_init(&p, 2, 512);
-  for (int i = 0; i < N; i++) {
-    probes[i] = (struct probe){.begun = &begun, .gate = &gate};
-    submit(&p, &probes[i], blocking_body);
-  }
-  /* Twice as many with each tick: 5 ticks, where the kernel runs the threads at once. */
-  int ticks = tick_until(&p, &begun, N);
-  CHECK(ticks <= 2000 * COUNTS_SLOWER);
-  CHECK_UINT(stats_of(&p).threads, N);
-  CHECK(!next_tick(&p)); /* nothing waits any more */
-  open_gate(&gate);
-  pool_close(&p);
-}
-
-static void stops_growing_at_its_maximum(void **state) {
-  enum { N = 12, MAX = 5 };
-  static struct probe probes[N];
-  struct weft__blocking p;
-  struct latch begun = {0};
-  atomic_bool gate = false;
-  (void)state;
-  pool_init(&p, 2, MAX);
-  for (int i = 0; i < N; i++) {
-    probes[i] = (struct probe){.begun = &begun, .gate = &gate};
-    submit(&p, &probes[i], blocking_body);
-  }
-  tick_until(&p, &begun, MAX);
-  for (int i = 0; i < 20; i++) CHECK(next_tick(&p)); /* more wait */
-  CHECK_INT(latch_hits(&begun), MAX);
-  CHECK_UINT(stats_of(&p).threads, MAX);
-  CHECK_UINT(stats_of(&p).waiting, N - MAX);
-  open_gate(&gate);
-  pool_close(&p);
-  CHECK_INT(latch_hits(&begun), N);
-}
-
-static void does_not_grow_for_jobs_that_compute(void **state) {
-  enum { N = 8, HOT = 2 };
-  static struct probe probes[N];
-  struct weft__blocking p;
-  struct latch begun = {0};
-  atomic_bool gate = false;
-  (void)state;
-  pool_init(&p, HOT, 64);
-  for (int i = 0; i < N; i++) {
-    probes[i] = (struct probe){.begun = &begun, .gate = &gate};
-    submit(&p, &probes[i], spinning_body);
-  }
-  tick_until(&p, &begun, HOT);
-  for (int i = 0; i < 100; i++) next_tick(&p);
-  CHECK_INT(latch_hits(&begun), HOT);
-  CHECK_UINT(stats_of(&p).threads, HOT);
-  atomic_store(&gate, true);
-  pool_close(&p);
-  CHECK_INT(latch_hits(&begun), N);
-}
-
-static atomic_int turn;
-enum { TURN_LAST = 1 << 30 };
-
-/* Computes until the next turn. */
-static int turning_body(void *arg) {
-  int mine = atomic_load(&turn), code = body(arg);
-  while (mine != TURN_LAST && atomic_load(&turn) == mine) weft__cpu_relax();
-  return code;
-}
-
-static void rests_the_threads_it_has_too_many_of_when_jobs_compute(void **state) {
-  enum { BLOCKED = 6, HOT = 2, N = 2000 };
-  static struct probe blocked[BLOCKED], computing[N];
-  struct weft__blocking p;
-  struct latch begun = {0}, computing_begun = {0};
-  atomic_bool gate = false;
-  (void)state;
-  atomic_store(&turn, 0);
-  pool_init(&p, HOT, 64);
-  for (int i = 0; i < BLOCKED; i++) {
-    blocked[i] = (struct probe){.begun = &begun, .gate = &gate};
-    submit(&p, &blocked[i], blocking_body);
-  }
-  tick_until(&p, &begun, BLOCKED);
-  for (int i = 0; i < N; i++) {
-    computing[i] = (struct probe){.begun = &computing_begun};
-    submit(&p, &computing[i], turning_body);
-  }
-  open_gate(&gate);
-  tick_until(&p, &computing_begun, 1);
-  unsigned threads = stats_of(&p).threads;
-  CHECK(threads >= BLOCKED);
-  for (int i = 0; stats_of(&p).awake > HOT; i++) {
-    next_tick(&p);
-    if (i % 4 == 3) atomic_fetch_add(&turn, 1);
-  }
-  CHECK(stats_of(&p).threads >= threads); /* idle, not gone */
-  CHECK(stats_of(&p).waiting > 0);
-  atomic_store(&turn, TURN_LAST);
-  pool_close(&p);
-  CHECK_INT(latch_hits(&computing_begun), N);
-}
-
 static void a_job_does_not_wait_for_one_that_blocks_in_its_batch(void **state) {
   static struct batch b;
   (void)state;
@@ -466,52 +261,6 @@ static void jobs_that_are_over_at_once_are_left_to_one_thread(void **state) {
   while (threads_for_short_jobs() > 1) {}
 }
 
-static void asks_for_ticks_again_after_they_ended(void **state) {
-  struct weft__blocking p;
-  struct latch begun = {0}, over = {0};
-  (void)state;
-  pool_init(&p, 1, 1);
-  for (int round = 1; round <= 3; round++) {
-    atomic_bool gate = false;
-    struct probe holder = {.begun = &begun, .over = &over, .gate = &gate};
-    struct probe waiting = {.over = &over}, more = {.over = &over};
-    submit(&p, &holder, blocking_body);
-    latch_wait_thread(&begun, round);
-    submit(&p, &waiting, body);
-    submit(&p, &more, body);
-    CHECK_INT(atomic_load(&ticks_wanted), round);
-    CHECK(next_tick(&p));
-    open_gate(&gate);
-    latch_wait_thread(&over, 3 * round);
-    while (next_tick(&p)) {}
-  }
-  pool_close(&p);
-}
-
-static void idle_threads_end_and_come_back(void **state) {
-  enum { N = 6 };
-  static struct probe probes[N];
-  struct weft__blocking p;
-  struct latch begun = {0}, over = {0};
-  (void)state;
-  pool_init(&p, 2, 16);
-  p.idle_ns = WEFT__NS_PER_MS;
-  for (int round = 1; round <= 3; round++) {
-    atomic_bool gate = false;
-    for (int i = 0; i < N; i++) {
-      probes[i] = (struct probe){.begun = &begun, .over = &over, .gate = &gate};
-      submit(&p, &probes[i], blocking_body);
-    }
-    tick_until(&p, &begun, round * N);
-    open_gate(&gate);
-    latch_wait_thread(&over, round * N);
-    while (stats_of(&p).threads > 0) sched_yield();
-    CHECK_UINT(stats_of(&p).finished, round * N);
-    CHECK_UINT(stats_of(&p).peak, N);
-  }
-  pool_close(&p);
-}
-
 static int look_at_own_thread(void *arg) {
   struct probe *probe = arg;
   char name[16];
@@ -567,11 +316,6 @@ static void a_job_fails_only_when_there_is_no_thread_at_all(void **state) {
   CHECK_INT(atomic_load(&first.ran), 1);
 }
 
-static void *close_for_ever(void *arg) {
-  pool_close(arg);
-  return NULL;
-}
-
 static void close_runs_what_was_accepted_and_refuses_the_rest(void **state) {
   enum { N = 100000 };
   struct weft__blocking p;
@@ -602,24 +346,6 @@ static void close_runs_what_was_accepted_and_refuses_the_rest(void **state) {
   free(probes);
 }
 
-static void close_grows_the_pool_for_jobs_that_block_each_other(void **state) {
-  struct weft__blocking p;
-  struct latch begun = {0};
-  atomic_bool gate = false;
-  struct probe waits = {.begun = &begun, .gate = &gate}, opens = {.code = 0};
-  pthread_t closer;
-  (void)state;
-  pool_init(&p, 1, 2);
-  submit(&p, &waits, blocking_body);
-  latch_wait_thread(&begun, 1);
-  opens.begun = &begun;
-  submit(&p, &opens, body);
-  CHECK_INT(pthread_create(&closer, NULL, close_for_ever, &p), 0);
-  latch_wait_thread(&begun, 2); /* nobody ticks but close */
-  open_gate(&gate);
-  pthread_join(closer, NULL);
-}
-
 static void close_gives_up_at_its_deadline(void **state) {
   static struct weft__blocking p; /* outlives the test: its threads do */
   static struct latch begun, over;
@@ -647,21 +373,14 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(runs_a_job_and_hands_over_its_code),
     cmocka_unit_test(runs_every_job_of_many_threads_exactly_once),
     cmocka_unit_test(begins_jobs_in_the_order_of_their_submission),
-    cmocka_unit_test(grows_while_jobs_block),
-    cmocka_unit_test(stops_growing_at_its_maximum),
-    cmocka_unit_test(does_not_grow_for_jobs_that_compute),
-    cmocka_unit_test(rests_the_threads_it_has_too_many_of_when_jobs_compute),
     cmocka_unit_test(a_job_does_not_wait_for_one_that_blocks_in_its_batch),
     cmocka_unit_test(a_job_that_waits_can_be_withdrawn),
     cmocka_unit_test(a_job_is_either_withdrawn_or_run),
     cmocka_unit_test(a_burst_wakes_each_thread_once),
     cmocka_unit_test(jobs_that_are_over_at_once_are_left_to_one_thread),
-    cmocka_unit_test(asks_for_ticks_again_after_they_ended),
-    cmocka_unit_test(idle_threads_end_and_come_back),
     cmocka_unit_test(its_threads_have_names_and_take_no_signals),
     cmocka_unit_test(a_job_fails_only_when_there_is_no_thread_at_all),
     cmocka_unit_test(close_runs_what_was_accepted_and_refuses_the_rest),
-    cmocka_unit_test(close_grows_the_pool_for_jobs_that_block_each_other),
     cmocka_unit_test(close_gives_up_at_its_deadline),
 };
 
