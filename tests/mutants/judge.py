@@ -1,0 +1,261 @@
+"""Runs the test suite against one changed copy of the sources.
+
+A tree is a copy of the committed sources with its own build folders. A mutation is written into it,
+built, judged and taken back. The judge goes from the fast to the slow and stops at the first test that
+fails:
+
+    suite   the programs of tests/core, tests/api and tests/offload on four workers, on one, and with a
+            move at every suspension, quick ones first; invariants and debug assertions are on
+    models  those programs of the explorer that the change rebuilt
+    asan    the quick ones again with AddressSanitizer and its leak check
+    tsan    for a memory order in place of asan: the models come first, then the quick programs under
+            ThreadSanitizer
+
+A failure counts only if the same program passes at that moment on unchanged code (the reference tree),
+and fails on the changed code a second time; a hang is a run of more than LIMIT_FACTOR times what the
+unchanged program takes then.
+"""
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+LIMIT_FACTOR, LIMIT_LEAST = 10, 6.0
+AREAS = ('core', 'api', 'offload', 'model', 'sim')
+SLOW = 1.0  # seconds; what takes longer unchanged is asked last, on four workers only
+VARIANTS = (('w4', {'WEFT_WORKERS': '4'}), ('w1', {'WEFT_WORKERS': '1'}),
+            ('migrate', {'WEFT_WORKERS': '4', 'WEFT_MIGRATE': '1'}))
+BUILDS = {
+    'plain': ['-DCMAKE_C_FLAGS=-O2 -w', '-DWEFT_POINTS=ON'],
+    'asan': ['-DCMAKE_C_FLAGS=-O1 -g1 -w', '-DWEFT_SANITIZE=address'],
+    'tsan': ['-DCMAKE_C_FLAGS=-O1 -g1 -w', '-DWEFT_SANITIZE=thread', '-DWEFT_POINTS=ON',
+             '-DCMAKE_C_COMPILER=clang-19'],
+}
+SANITIZERS = {
+    'plain': {},
+    'asan': {'ASAN_OPTIONS': 'detect_leaks=1:detect_stack_use_after_return=1:allocator_may_return_null=1',
+             'UBSAN_OPTIONS': 'halt_on_error=1'},
+    'tsan': {'TSAN_OPTIONS': 'halt_on_error=1:allocator_may_return_null=1'},
+}
+
+
+class Program:
+    """One way to run one test program."""
+
+    def __init__(self, path, variant, environment, serial):
+        self.path, self.variant = path, variant
+        self.environment, self.serial = environment, serial
+        self.name = os.path.basename(path)[len('test_'):] + (':' + variant if variant else '')
+        self.model = '/model/' in path
+        self.normal = 0.0  # seconds of an unchanged run
+
+
+class Outcome:
+    def __init__(self, verdict, by='', seconds=0.0):
+        self.verdict, self.by, self.seconds = verdict, by, seconds
+
+
+def run_program(build, program, limit, kind):
+    """'pass', 'fail' or 'hang', and the seconds. Ends the program at its first failed test."""
+    environment = dict(os.environ, **SANITIZERS[kind], **program.environment)
+    begin = time.monotonic()
+    child = subprocess.Popen([os.path.join(build, program.path)], cwd=build, env=environment,
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, start_new_session=True,
+                             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)))
+    late = []
+
+    def expire():
+        late.append(True)
+        end_group(child)
+    timer = threading.Timer(limit, expire)
+    timer.start()
+    failed = False
+    for line in child.stdout:
+        if b'[  FAILED  ]' in line:
+            failed = True
+            break
+    end_group(child) if failed else None
+    child.stdout.close()
+    status = child.wait()
+    timer.cancel()
+    end_group(child)  # what it started and left behind
+    seconds = time.monotonic() - begin
+    if failed or (status not in (0, 77) and not late):
+        return 'fail', seconds
+    return ('hang' if late else 'pass'), seconds
+
+
+def end_group(child):
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+class Tree:
+    """A copy of the sources at a commit, and its builds."""
+
+    def __init__(self, root, folder, commit):
+        self.folder, self.source = folder, os.path.join(folder, 'src')
+        self.configured = set()
+        shutil.rmtree(self.source, ignore_errors=True)
+        os.makedirs(self.source)
+        archive = subprocess.Popen(['git', '-C', root, 'archive', commit], stdout=subprocess.PIPE)
+        subprocess.run(['tar', '-x', '-m', '-C', self.source], stdin=archive.stdout, check=True)
+        if archive.wait() != 0:
+            raise SystemExit('mutate: git archive %s failed' % commit)
+
+    def build_folder(self, kind):
+        return os.path.join(self.folder, kind)
+
+    def build(self, kind):
+        """False when it does not build."""
+        folder = self.build_folder(kind)
+        if kind not in self.configured:
+            shutil.rmtree(folder, ignore_errors=True)
+            lld = ['-DCMAKE_%s_LINKER_FLAGS=-fuse-ld=lld' % k for k in ('EXE', 'SHARED')]
+            subprocess.run(['cmake', '-G', 'Ninja', '-S', self.source, '-B', folder,
+                            '-DCMAKE_BUILD_TYPE=None', '-DWEFT_BUILD_BENCH=OFF',
+                            '-DWEFT_BUILD_EXAMPLES=OFF', '-DWEFT_INSTALL=OFF',
+                            '-DCMAKE_PROJECT_weft_INCLUDE=' +
+                            os.path.join(os.path.dirname(os.path.abspath(__file__)), "judge.cmake")] +
+                           (lld if shutil.which('ld.lld') else []) + BUILDS[kind],
+                           check=True, stdout=subprocess.DEVNULL)
+            self.configured.add(kind)
+        self.wanted = self.wanted_targets(folder, kind)
+        r = subprocess.run(['ninja', '-C', folder, '-j2'] + self.wanted,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return r.returncode == 0
+
+    @staticmethod
+    def wanted_targets(folder, kind):
+        areas = [a for a in AREAS if kind == 'plain' or a != 'model']
+        return ['tests/%s/all' % a for a in areas if os.path.isdir(os.path.join(folder, 'tests', a))]
+
+    def write(self, path, text):
+        with open(os.path.join(self.source, path), 'w', encoding='utf-8') as f:
+            f.write(text)
+
+    def programs(self, kind):
+        """Every way to run every test program of the build."""
+        found, build = [], self.build_folder(kind)
+        for area in AREAS:
+            folder = os.path.join(build, 'tests', area)
+            for settings in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+                if not settings.endswith('.settings.cmake'):
+                    continue
+                with open(os.path.join(folder, settings), encoding='utf-8') as f:
+                    value = dict(re.findall(r'set\((\w+) "(.*)"\)', f.read()))
+                path = 'tests/%s/%s' % (area, settings[:-len('.settings.cmake')])
+                own = dict(e.split('=', 1) for e in value['environment'].split(';')
+                           if '=' in e and not e.startswith(('ASAN', 'UBSAN', 'TSAN')))
+                for variant, more in VARIANTS if value['variants'] == 'TRUE' else (('', {}),):
+                    found.append(Program(path, variant, dict(own, **more), value['serial'] == 'TRUE'))
+        return found
+
+
+class Judge:
+    """What all workers share: the reference tree, the programs and how long they take."""
+
+    def __init__(self, root, folder, commit, say):
+        self.say = say
+        self.reference = Tree(root, os.path.join(folder, 'reference'), commit)
+        self.lock = threading.Lock()
+        self.kills = {}   # (file, program name): number, so that the likeliest killer comes first
+        self.lists = {}   # kind: programs with their normal times
+        self.unreliable = []
+
+    def prepare(self, kind):
+        """Builds the reference and measures it; programs that fail unchanged are not asked."""
+        with self.lock:
+            if kind in self.lists:
+                return
+            if not self.reference.build(kind):
+                raise SystemExit('mutate: the unchanged sources do not build (%s)' % kind)
+            programs = []
+            for p in self.reference.programs(kind):
+                result, p.normal = run_program(self.reference.build_folder(kind), p, 300, kind)
+                if result == 'pass':
+                    if p.normal < SLOW or (kind == 'plain' and p.variant in ('', 'w4')):
+                        programs.append(p)
+                else:
+                    self.say('not asked, it fails on unchanged code: %s (%s)' % (p.name, kind))
+            self.lists[kind] = programs
+
+    def order(self, file, programs):
+        """Quick ones that have killed mutants of this file first, slow ones last."""
+        rank = lambda p: (p.normal > SLOW or p.serial,
+                          -self.kills.get((file, p.name), 0) / (0.05 + p.normal), p.normal)
+        return sorted(programs, key=rank)
+
+    def ask(self, tree, kind, program):
+        """Whether the program kills what is in the tree."""
+        changed, unchanged = tree.build_folder(kind), self.reference.build_folder(kind)
+        limit = max(LIMIT_LEAST, LIMIT_FACTOR * program.normal)
+        for _ in range(3):
+            result, _seconds = run_program(changed, program, limit, kind)
+            if result == 'pass':
+                return False
+            control, seconds = run_program(unchanged, program, limit * 3, kind)
+            if control != 'pass' or seconds * LIMIT_FACTOR / 2 > limit:
+                limit = max(limit, seconds * LIMIT_FACTOR)
+                continue  # the machine is too busy for this program now, or the test is weak
+            if result == 'hang':
+                return True
+            for _ in range(3):  # the same failure must come again
+                if run_program(changed, program, limit, kind)[0] != 'pass':
+                    return True
+            self.say('failed once in four runs, not counted: %s' % program.name)
+            return False
+        return False
+
+    def ask_all(self, tree, kind, file, programs):
+        """The name of the program that kills the mutant, or None."""
+        for p in self.order(file, programs):
+            if self.ask(tree, kind, p):
+                with self.lock:
+                    self.kills[(file, p.name)] = self.kills.get((file, p.name), 0) + 1
+                return p.name
+        return None
+
+    @staticmethod
+    def stamps(tree):
+        folder = os.path.join(tree.build_folder('plain'), 'tests', 'model')
+        names = [n for n in os.listdir(folder) if n.startswith('test_')] if os.path.isdir(folder) else []
+        return {n: os.stat(os.path.join(folder, n)).st_mtime_ns for n in names}
+
+    def judge(self, tree, mutation, path, source, changed):
+        """Tries one mutation in the tree and takes it back."""
+        begin = time.monotonic()
+        before = self.stamps(tree)
+        tree.write(path, changed)
+        try:
+            verdict, by = self.verdict(tree, mutation, before)
+        finally:
+            tree.write(path, source)
+        return Outcome(verdict, by, time.monotonic() - begin)
+
+    def verdict(self, tree, mutation, before):
+        if not tree.build('plain'):
+            return 'invalid', ''
+        after = self.stamps(tree)
+        programs = self.lists['plain']
+        suite = [p for p in programs if not p.model]
+        models = [p for p in programs if p.model
+                  and before.get(os.path.basename(p.path)) != after.get(os.path.basename(p.path))]
+        order = mutation.operator == 'order'
+        for group in (models, suite) if order else (suite, models):
+            by = self.ask_all(tree, 'plain', mutation.file, group)
+            if by:
+                return 'killed', by
+        kind = 'tsan' if order else 'asan'
+        self.prepare(kind)
+        if not tree.build(kind):
+            return 'invalid', ''
+        by = self.ask_all(tree, kind, mutation.file, self.lists[kind])
+        return ('killed', kind + ' ' + by) if by else ('survived', '')
