@@ -11,8 +11,10 @@
 static void on_bell(uv_async_t *bell) {
   (void)bell;
 }
+/* When the deadline has passed by the time libuv looks at its clock (this thread may have lost the CPU
+ * after the alarm was set), the alarm goes off before the poll, which then must not wait. */
 static void on_alarm(uv_timer_t *alarm) {
-  (void)alarm;
+  uv_stop(alarm->loop);
 }
 
 int weft__loop_init(struct weft__loop *l) {
