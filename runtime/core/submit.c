@@ -79,7 +79,8 @@ static int make_foreign(struct weft__runtime *rt, weft_fn fn, void *arg,
   weft__claim_take(&t->word, weft__word_key(weft__load_relaxed_u64(&t->word)));
   weft__add_u64(&rt->submitted, 1);
   weft__let_go(t);
-  weft__tasklist_push(&rt->unstarted, t);
+  /* Exact mode has one queue, whose end is there. */
+  weft__tasklist_push(rt->exact ? &rt->ready : &rt->unstarted, t);
   weft__fence_full(); /* the push before the look at `parked` (idle.c) */
   weft__notify(rt);
   return 0;

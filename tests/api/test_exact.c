@@ -1,4 +1,5 @@
 /* Exact mode: asyncio's own order. One worker, first in first out, atomic between awaits. */
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <weft.h>
@@ -251,6 +252,61 @@ EXACT_TEST(a_hog_stops_the_timers_as_in_asyncio) {
   CHECK_INT(weft_await(hog), 0);
 }
 
+/* ---- tasks from outside ---- */
+
+struct outside {
+  weft_runtime rt;
+  struct latch runs;
+  int order[4], taken;
+};
+
+struct numbered {
+  struct outside *o;
+  int number;
+};
+
+static int take_number(void *arg) {
+  struct numbered *n = arg;
+  n->o->order[n->o->taken++] = n->number;
+  latch_hit(&n->o->runs);
+  return 0;
+}
+
+static void *submit_three(void *arg) {
+  struct outside *o = arg;
+  for (int i = 0; i < 3; i++)
+    CHECK_INT(weft_submit(o->rt, take_number, &(struct numbered){o, i},
+                          &(weft_spawn_opts){.arg_size = sizeof(struct numbered)}),
+              0);
+  return NULL;
+}
+
+/* The main task is always ready: it must not be all that runs. */
+EXACT_TEST(R3_tasks_from_a_foreign_thread_run_in_the_order_of_their_submission) {
+  struct outside o = {.rt = weft_runtime_current()};
+  pthread_t thread;
+  weft_ns give_up = weft_now() + weft_sec(20);
+  if (!CHECK_INT(pthread_create(&thread, NULL, submit_three, &o), 0)) return;
+  while (latch_hits(&o.runs) < 3 && weft_now() < give_up) CHECK_INT(weft_yield(), 0);
+  pthread_join(thread, NULL);
+  if (!CHECK_INT(latch_hits(&o.runs), 3)) return;
+  for (int i = 0; i < 3; i++) CHECK_INT(o.order[i], i);
+}
+
+EXACT_TEST(a_task_submitted_from_a_task_queues_up_like_a_spawned_one) {
+  struct outside o = {.rt = weft_runtime_current()};
+  struct numbered n[4] = {{&o, 0}, {&o, 1}, {&o, 2}, {&o, 3}};
+  weft_task first = weft_spawn(take_number, &n[0], NULL);
+  CHECK_INT(weft_submit(o.rt, take_number, &n[1], NULL), 0);
+  weft_task third = weft_spawn(take_number, &n[2], NULL);
+  CHECK_INT(weft_submit(o.rt, take_number, &n[3], NULL), 0);
+  CHECK_INT(weft_yield(), 0);
+  CHECK_INT(latch_hits(&o.runs), 4);
+  for (int i = 0; i < 4; i++) CHECK_INT(o.order[i], i);
+  CHECK_INT(weft_await(first), 0);
+  CHECK_INT(weft_await(third), 0);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(T1_tasks_begin_in_the_order_of_their_creation),
     cmocka_unit_test(T1_an_awaited_task_does_not_jump_the_queue),
@@ -265,6 +321,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(two_runs_take_the_same_steps),
     cmocka_unit_test(a_task_that_never_has_to_wait_keeps_running),
     cmocka_unit_test(a_hog_stops_the_timers_as_in_asyncio),
+    cmocka_unit_test(R3_tasks_from_a_foreign_thread_run_in_the_order_of_their_submission),
+    cmocka_unit_test(a_task_submitted_from_a_task_queues_up_like_a_spawned_one),
 };
 
 int main(int argc, char **argv) {
