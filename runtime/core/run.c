@@ -223,8 +223,9 @@ static int make_runtime(struct weft__runtime **ret, const weft_run_opts *o) {
   weft__tasklist_init(&rt->unstarted, WEFT__LINK_START);
   r = make_workers(rt, seed);
   if (r == 0) {
-    r = weft__blocking_init(&rt->blocking, weft__cpus_usable(),
-                            o->blocking_threads ? o->blocking_threads : BLOCKING_THREADS);
+    unsigned most = o->blocking_threads ? o->blocking_threads : BLOCKING_THREADS;
+    unsigned cpus = weft__cpus_usable();
+    r = weft__blocking_init(&rt->blocking, cpus < most ? cpus : most, most);
     rt->blocking.want_ticks = pool_wants_ticks;
     if (r < 0) free_workers(rt, rt->nworkers + rt->nreserves);
   }

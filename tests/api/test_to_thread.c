@@ -249,6 +249,20 @@ static void the_pool_keeps_to_its_limit(void **state) {
   CHECK_INT(weft_run(block_all_threads, NULL, &(weft_run_opts){.blocking_threads = 3}), 0);
 }
 
+static int call_one_by_one(void *arg) {
+  weft_stats s;
+  (void)arg;
+  for (int i = 0; i < 10; i++) CHECK_INT(weft_to_thread(return_seven, NULL), 7);
+  CHECK_INT(weft_stats_read(&s), 0);
+  CHECK_INT(s.blocking_threads, 1);
+  return 0;
+}
+
+static void a_pool_of_fewer_threads_than_cpus_works(void **state) {
+  (void)state;
+  CHECK_INT(weft_run(call_one_by_one, NULL, &(weft_run_opts){.blocking_threads = 1}), 0);
+}
+
 /* ---- the end of the run ---- */
 
 static struct gate left = GATE_INIT;
@@ -315,6 +329,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(K3_a_job_whose_caller_is_cancelled_already_never_runs),
     cmocka_unit_test(K3_a_queued_job_is_withdrawn_by_a_cancel),
     cmocka_unit_test(the_pool_keeps_to_its_limit),
+    cmocka_unit_test(a_pool_of_fewer_threads_than_cpus_works),
     cmocka_unit_test(R7_run_waits_for_a_job_that_is_still_running),
     cmocka_unit_test(a_job_may_submit_and_cancel),
 };
