@@ -58,7 +58,8 @@ enum {
  * Returns the main task's code, or
  *   WEFT_EINVAL     an option is out of range, or WEFT_WORKERS is not a number in range
  *   WEFT_ENESTED    called inside a runtime
- *   WEFT_ENOMEM, WEFT_EAGAIN  the threads or loops could not be made; fn was not run
+ *   WEFT_ENOMEM, WEFT_EAGAIN, WEFT_EMFILE, WEFT_ENFILE  the threads or loops could not be made; fn
+ *                   was not run
  *   WEFT_ETIMEDOUT  shutdown_timeout ran out; threads and memory that are still in use are left behind
  *   WEFT_ECHILD     in a child made by fork() inside a runtime
  * asyncio: asyncio.run */

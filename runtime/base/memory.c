@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include <uv.h>
+#include <weft/errors.h>
 
 #include "base/check.h"
 #include "base/memory_tally.h"
@@ -134,9 +135,44 @@ static void *uv_side_calloc(size_t n, size_t size) {
   return get_zeroed(WEFT__MEMORY_UV, n, size);
 }
 
+/* What this thread has set aside, or NULL when libuv took it; and whether that holds now. */
+static _Thread_local void *reserve;
+static _Thread_local bool reserving;
+
+int weft__memory_reserve(size_t size) {
+  WEFT__ASSERT(!reserving);
+  void *p = get(WEFT__MEMORY_UV, size);
+  if (!p) return WEFT_ENOMEM;
+  reserve = p;
+  reserving = true;
+  return 0;
+}
+
+void weft__memory_reserve_end(void) {
+  give_back(WEFT__MEMORY_UV, reserve);
+  reserve = NULL;
+  reserving = false;
+}
+
+/* In place of a reallocation that failed. A table that took the reserve grows on inside it. */
+static void *resize_from_reserve(void *p, size_t size) {
+  size_t had = p ? malloc_usable_size(p) : 0;
+  if (!reserving) return NULL;
+  if (p && had >= size) return p;
+  void *q = reserve;
+  if (!q || malloc_usable_size(q) < size) return NULL;
+  reserve = NULL;
+  if (p) memcpy(q, p, had);
+  give_back(WEFT__MEMORY_UV, p);
+  return q;
+}
+
 /* libuv's own rule: size 0 frees. */
 static void *uv_side_realloc(void *p, size_t size) {
-  if (size > 0) return resize(WEFT__MEMORY_UV, p, size);
+  if (size > 0) {
+    void *q = resize(WEFT__MEMORY_UV, p, size);
+    return q ? q : resize_from_reserve(p, size);
+  }
   give_back(WEFT__MEMORY_UV, p);
   return NULL;
 }

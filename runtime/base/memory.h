@@ -39,6 +39,15 @@ char *weft__strdup(const char *s) __attribute__((malloc, warn_unused_result));
 /* NULL is allowed. Any thread may free what another allocated. */
 void weft__free(void *p);
 
+/* ---- room for libuv ---- */
+
+/* libuv ends the process when one of its tables cannot grow. From here to weft__memory_reserve_end,
+ * a reallocation of libuv's on this thread that finds no memory takes a block of size bytes that is
+ * set aside now. WEFT_ENOMEM when there is none: then there is nothing to end. No task may be
+ * switched in between. */
+int weft__memory_reserve(size_t size);
+void weft__memory_reserve_end(void);
+
 /* ---- statistics ---- */
 
 struct weft__memory_stats {

@@ -58,7 +58,7 @@ static void start(struct weft__loop_request *req, uv_loop_t *uv) {
   f->poll.data = f;
   int events = (f->events & WEFT__FD_READ ? UV_READABLE | UV_DISCONNECT : 0) |
                (f->events & WEFT__FD_WRITE ? UV_WRITABLE : 0);
-  f->result = uv_poll_start(&f->poll, events, on_ready);
+  f->result = weft__loop_watch(&f->poll, f->fd, events, on_ready);
   if (f->result < 0) uv_close((uv_handle_t *)&f->poll, on_closed);
 }
 

@@ -1,5 +1,6 @@
 #include "core/loop.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 
@@ -7,6 +8,8 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/memory.h"
+#include "base/sys.h"
 
 static void on_bell(uv_async_t *bell) {
   (void)bell;
@@ -17,16 +20,67 @@ static void on_alarm(uv_timer_t *alarm) {
   uv_stop(alarm->loop);
 }
 
-int weft__loop_init(struct weft__loop *l) {
-  memset(l, 0, sizeof *l);
-  weft__list_init(&l->requests);
+/* ---- what libuv ends the process for ---- */
+
+/* Of libuv's table of watchers when it has room for fd: a power of two, and two entries are its own.
+ */
+static size_t table_bytes(int fd) {
+  size_t n = 16;
+  while (n < (size_t)fd + 3) n *= 2;
+  return n * sizeof(void *);
+}
+
+/* Pipes that have together as many descriptors as libuv's first loop of a process makes. */
+enum { PIPES = 3 };
+
+/* Whether there is room for the descriptors of a loop. Without it libuv would end the process, in
+ * its first loop, or give an error and leave a descriptor open. (That another thread takes them in
+ * between is possible, as it would be later.) *ret_highest is about the highest they will have. */
+static int look_for_room(int *ret_highest) {
+  int fds[PIPES][2];
+  int made = 0, highest = 0, r = 0;
+  while (made < PIPES && (r = weft__sys_pipe2(fds[made], O_CLOEXEC)) == 0) made++;
+  while (made-- > 0)
+    for (int i = 0; i < 2; i++) {
+      if (fds[made][i] > highest) highest = fds[made][i];
+      (void)weft__sys_close(fds[made][i]);
+    }
+  *ret_highest = highest;
+  return r;
+}
+
+int weft__loop_watch(uv_poll_t *poll, int fd, int events, uv_poll_cb cb) {
+  struct weft__loop *l = weft__container_of(poll->loop, struct weft__loop, uv);
+  bool grows = fd >= l->room;
+  int r = grows ? weft__memory_reserve(table_bytes(fd)) : 0;
+  if (r < 0) return r;
+  r = uv_poll_start(poll, events, cb);
+  if (grows) weft__memory_reserve_end();
+  if (grows && r == 0) l->room = fd + 1;
+  return r;
+}
+
+/* ---- beginning and end ---- */
+
+static int init_handles(struct weft__loop *l) {
   int r = uv_loop_init(&l->uv);
   if (r < 0) return r;
   r = uv_async_init(&l->uv, &l->bell, on_bell);
-  if (r < 0) {
-    uv_loop_close(&l->uv);
-    return r;
-  }
+  if (r < 0) uv_loop_close(&l->uv);
+  return r;
+}
+
+int weft__loop_init(struct weft__loop *l) {
+  int highest;
+  memset(l, 0, sizeof *l);
+  weft__list_init(&l->requests);
+  int r = look_for_room(&highest);
+  /* Twice as much: other threads open descriptors too. */
+  if (r == 0) r = weft__memory_reserve(2 * table_bytes(highest));
+  if (r < 0) return r;
+  r = init_handles(l);
+  weft__memory_reserve_end();
+  if (r < 0) return r;
   uv_timer_init(&l->uv, &l->alarm);
   /* Neither is a reason to sleep in the loop. */
   uv_unref((uv_handle_t *)&l->bell);

@@ -37,8 +37,10 @@ struct weft__loop {
   struct weft__list requests;
   weft__atomic_u32 posted;    /* requests not yet run: a hint outside the lock */
   struct weft__counter turns; /* written by the driver */
+  int room; /* the driver's: libuv's table has room for descriptors below this one */
 };
 
+/* 0, WEFT_ENOMEM, WEFT_EMFILE, WEFT_ENFILE. Leaves nothing on failure. */
 int weft__loop_init(struct weft__loop *l);
 /* Closes what is left in the loop. The caller is the last thread that uses it. */
 void weft__loop_fini(struct weft__loop *l);
@@ -63,6 +65,10 @@ void weft__loop_poke(struct weft__loop *l);
 bool weft__loop_unpost(struct weft__loop *l, struct weft__loop_request *req);
 /* Ends a sleep in the loop; for idle.c. Any thread. */
 void weft__loop_ring(struct weft__loop *l);
+
+/* uv_poll_start, for a handle of the descriptor fd; WEFT_ENOMEM where that would end the process.
+ * Driver only. */
+int weft__loop_watch(uv_poll_t *poll, int fd, int events, uv_poll_cb cb);
 
 /* Whether a descriptor of the loop has an event waiting; for the monitor, when nobody drives it. */
 bool weft__loop_has_event(const struct weft__loop *l);

@@ -1,10 +1,13 @@
 /* The allocation seam: what it gives, what it counts, how it fails, and who serves it. */
 #include "weft_test.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <uv.h>
+#include <weft/errors.h>
 
 #include "base/memory.h"
 
@@ -272,6 +275,46 @@ static void libuv_allocates_through_the_seam(void **state) {
   CHECK_UINT(after.uv_frees - before.uv_frees, after.uv_allocations - before.uv_allocations);
 }
 
+/* libuv's table of watchers grows with the number of the descriptor that is watched. */
+static void what_is_set_aside_serves_libuv_when_memory_is_short(void **state) {
+  (void)state;
+  assert_int_equal(weft__memory_init(), 0);
+  uint64_t live = now().uv_live_bytes;
+  uv_loop_t loop;
+  uv_poll_t poll;
+  int fds[2];
+  assert_int_equal(uv_loop_init(&loop), 0);
+  assert_int_equal(pipe(fds), 0);
+  int high = fcntl(fds[0], F_DUPFD_CLOEXEC, 300);
+  assert_true(high >= 300);
+  assert_int_equal(uv_poll_init(&loop, &poll, high), 0);
+  assert_int_equal(weft__memory_reserve(1024 * sizeof(void *)), 0);
+  weft__memory_fail(WEFT__MEMORY_UV, 1, true);
+  assert_int_equal(uv_poll_start(&poll, UV_READABLE, NULL), 0); /* else the process ends here */
+  CHECK_UINT(weft__memory_fail_end(), 1);
+  weft__memory_reserve_end();
+  uv_close((uv_handle_t *)&poll, NULL);
+  uv_run(&loop, UV_RUN_DEFAULT);
+  CHECK_INT(uv_loop_close(&loop), 0);
+  CHECK_UINT(now().uv_live_bytes, live);
+  close(fds[0]);
+  close(fds[1]);
+  close(high);
+}
+
+static void what_is_set_aside_and_not_needed_is_given_back(void **state) {
+  (void)state;
+  uint64_t live = now().uv_live_bytes;
+  assert_int_equal(weft__memory_reserve(100), 0);
+  CHECK(now().uv_live_bytes >= live + 100);
+  weft__memory_reserve_end();
+  CHECK_UINT(now().uv_live_bytes, live);
+  weft__memory_fail(WEFT__MEMORY_UV, 1, false);
+  CHECK_INT(weft__memory_reserve(100), WEFT_ENOMEM);
+  weft__memory_fail_end();
+  CHECK_UINT(now().uv_live_bytes, live);
+}
+
 /* One call of libuv that allocates and says so when it cannot. (Its uv_os_environ leaks then.) */
 static int link_read_by_libuv(void) {
   uv_fs_t req;
@@ -360,6 +403,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(counting_alone_makes_nothing_fail),
     cmocka_unit_test(libuv_allocates_through_the_seam),
     cmocka_unit_test(allocations_of_libuv_fail_only_when_asked_to),
+    cmocka_unit_test(what_is_set_aside_serves_libuv_when_memory_is_short),
+    cmocka_unit_test(what_is_set_aside_and_not_needed_is_given_back),
     cmocka_unit_test(the_allocator_that_is_named_serves_malloc_and_the_seam),
 #if WEFT_JEMALLOC
     cmocka_unit_test(jemalloc_serves_this_build),
