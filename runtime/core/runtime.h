@@ -48,6 +48,8 @@ struct weft__runtime {
   bool timed_out;
   uint64_t report_at;
   uint64_t stop_at;
+  uint64_t sweep_at; /* when to look for tasks that were started after the cancel, next */
+  uint64_t sweep_every;
 
   struct weft__task_pool tasks;
   struct weft__tasklist ready;     /* ready tasks with no room in a ring, or from foreign threads */

@@ -5,6 +5,7 @@
 #include "core/worker.h"
 
 #define REPORT_EVERY_NS WEFT__NS_PER_SEC
+#define SWEEP_FIRST_NS WEFT__NS_PER_MS
 enum { NAMED_AT_MOST = 5 };
 
 typedef void visit_fn(struct weft__runtime *rt, struct weft__task *t, uint64_t word, void *arg);
@@ -22,6 +23,25 @@ static void cancel_one(struct weft__runtime *rt, struct weft__task *t, uint64_t 
   (void)rt;
   (void)arg;
   weft__cancel_task(t, weft__word_key(word));
+}
+
+static void find_cancelled(struct weft__runtime *rt, struct weft__task *t, uint64_t word,
+                           void *arg) {
+  (void)rt;
+  (void)t;
+  if (weft__word_count(word) != 0) *(bool *)arg = true;
+}
+
+/* A task that is cleaning up after its cancel may start others and wait for them: those are its
+ * business. When none that has its cancel is alive, nobody does, and the others get theirs. Looked
+ * for at growing intervals. */
+static void cancel_latecomers(struct weft__runtime *rt, uint64_t now) {
+  if (now < rt->sweep_at) return;
+  bool cancelled = false;
+  each_live(rt, find_cancelled, &cancelled);
+  if (!cancelled) each_live(rt, cancel_one, NULL);
+  if (rt->sweep_every < REPORT_EVERY_NS) rt->sweep_every *= 2;
+  rt->sweep_at = now + rt->sweep_every;
 }
 
 /* The name may be of a task that ends meanwhile: it is the caller's memory of a spawn, and copies
@@ -49,6 +69,8 @@ static void begin(struct weft__runtime *rt) {
   each_live(rt, cancel_one, NULL);
   uint64_t now = weft__now();
   rt->report_at = now + REPORT_EVERY_NS;
+  rt->sweep_every = SWEEP_FIRST_NS;
+  rt->sweep_at = now + rt->sweep_every;
   rt->stop_at = rt->shutdown_timeout == WEFT__NEVER ? WEFT__NEVER : now + rt->shutdown_timeout;
 }
 
@@ -79,6 +101,7 @@ void weft__shutdown_step(struct weft__runtime *rt, struct weft__worker *w) {
     return;
   }
   uint64_t now = weft__now();
+  cancel_latecomers(rt, now);
   report_remaining(rt, now);
   if (now >= rt->stop_at) end(rt, true);
 }
@@ -86,7 +109,8 @@ void weft__shutdown_step(struct weft__runtime *rt, struct weft__worker *w) {
 uint64_t weft__shutdown_deadline(struct weft__worker *w) {
   struct weft__runtime *rt = w->rt;
   if (w->index != 0 || weft__life(rt) != WEFT__STOPPING) return WEFT__NEVER;
-  return rt->report_at < rt->stop_at ? rt->report_at : rt->stop_at;
+  uint64_t next = rt->report_at < rt->stop_at ? rt->report_at : rt->stop_at;
+  return rt->sweep_at < next ? rt->sweep_at : next;
 }
 
 void weft__shutdown_hint(struct weft__runtime *rt) {
