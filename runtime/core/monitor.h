@@ -15,6 +15,7 @@
 struct weft__runtime;
 struct weft__worker;
 
+/* Before any worker's thread begins: they look for it without a lock. */
 int weft__monitor_start(struct weft__runtime *rt);
 /* Ends and joins the thread; wake does nothing from now on. Then, when no other thread is left: */
 void weft__monitor_stop(struct weft__runtime *rt);

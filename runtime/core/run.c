@@ -125,20 +125,23 @@ static void join_threads(struct weft__runtime *rt, unsigned started) {
   for (unsigned i = 1; i < started; i++) pthread_join(rt->workers[i].thread, NULL);
 }
 
-/* Starts the other workers and the monitor. On failure those that run are sent home. */
+/* Starts the monitor and the other workers, who find it when they begin. On failure those that run
+ * are sent home. */
 static int start_threads(struct weft__runtime *rt) {
-  unsigned i = 1;
-  int r = 0;
-  for (; i < rt->nworkers && r == 0; i++)
-    r = weft__thread_start(&rt->workers[i].thread, worker_main, &rt->workers[i], "weft-worker");
-  if (r == 0)
-    r = weft__monitor_start(rt);
-  else
-    i--;
+  unsigned started = 1;
+  int r = weft__monitor_start(rt);
+  if (r < 0) return r;
+  while (started < rt->nworkers && r == 0) {
+    struct weft__worker *w = &rt->workers[started];
+    r = weft__thread_start(&w->thread, worker_main, w, "weft-worker");
+    if (r == 0) started++;
+  }
   if (r == 0) return 0;
+  weft__monitor_stop(rt);
   weft__store_release_u32(&rt->life, WEFT__ENDED);
-  for (unsigned k = 1; k < i; k++) weft__unpark(&rt->workers[k]);
-  join_threads(rt, i);
+  for (unsigned i = 1; i < started; i++) weft__unpark(&rt->workers[i]);
+  join_threads(rt, started);
+  weft__monitor_free(rt);
   return r;
 }
 
