@@ -17,6 +17,8 @@
  *   weft__add_S  weft__sub_S  weft__or_S  weft__and_S (acq_rel)  weft__add_relaxed_S (relaxed)
  * An acq_rel operation is NOT a store-load fence on aarch64: where a store must be visible before
  * a later load of something else, use the seq forms on all four sides or a fence below.
+ * A seq store is an exchange: what x86 makes of it anyway, and qemu's user mode (7.2, on x86) lets a
+ * store-release be overtaken by the load-acquire behind it, which aarch64 itself does not.
  *
  * Fences:
  *   weft__fence_light()  the side that runs often: a compiler barrier where membarrier works
@@ -81,7 +83,7 @@ typedef struct weft__atomic_ptr {
   }                                                                                                \
   static inline void weft__store_seq_##S(weft__atomic_##S *a, T x) {                               \
     WEFT__ATOMIC_POINT();                                                                          \
-    atomic_store_explicit(&a->v, x, memory_order_seq_cst);                                         \
+    (void)atomic_exchange_explicit(&a->v, x, memory_order_seq_cst);                                \
   }                                                                                                \
   static inline bool weft__cas_##S(weft__atomic_##S *a, T *expected, T desired) {                  \
     WEFT__ATOMIC_POINT();                                                                          \
