@@ -5,7 +5,7 @@ include(${settings})
 
 # Listing runs no test, and a leak check at its exit would need ptrace on some machines.
 set(ENV{ASAN_OPTIONS} detect_leaks=0)
-execute_process(COMMAND ${program} --list
+execute_process(COMMAND ${emulator} ${program} --list
   OUTPUT_VARIABLE listing RESULT_VARIABLE status TIMEOUT 60)
 if(NOT status EQUAL 0)
   message(FATAL_ERROR "${program} --list failed: ${status}\n${listing}")
@@ -20,6 +20,11 @@ function(weft_quote out)
   set(${out} "[==[${ARGN}]==]" PARENT_SCOPE)
 endfunction()
 
+set(command "")
+foreach(word IN LISTS emulator program)
+  string(APPEND command " [==[${word}]==]")
+endforeach()
+
 set(script "")
 function(weft_register test suffix)
   weft_quote(environment_list ${environment} ${ARGN})
@@ -29,7 +34,7 @@ function(weft_register test suffix)
   else()
     set(full "${name}.${test}")
   endif()
-  string(APPEND script "add_test([==[${full}]==] [==[${program}]==] --only [==[${test}]==])\n"
+  string(APPEND script "add_test([==[${full}]==]${command} --only [==[${test}]==])\n"
     "set_tests_properties([==[${full}]==] PROPERTIES TIMEOUT ${timeout} SKIP_RETURN_CODE 77\n"
     "  RUN_SERIAL ${serial} WORKING_DIRECTORY [==[${directory}]==]\n"
     "  LABELS ${label_list}\n  ENVIRONMENT ${environment_list})\n")

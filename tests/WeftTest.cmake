@@ -6,7 +6,8 @@
 # library, and registers each of its tests with ctest as <name>.<test>. The program's main is
 #     return weft_test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
 # (weft_test.h): after each build it is asked for its list, so that a new test function needs no
-# line here. Every test runs in a process of its own.
+# line here. Every test runs in a process of its own, in the emulator when the build is for another
+# machine. The target tests_<directory> builds the programs of one directory.
 #
 # VARIANTS registers each test three times: <name>.<test>.w1 on one worker, .w4 on four, and
 # .migrate on four with every suspension moving the task. The labels w1, w4 and migrate go along.
@@ -15,8 +16,8 @@
 #
 # SERIAL runs its tests beside no other: for those that measure time or need all the memory.
 #
-# TIMEOUT (default 60) is a hard limit in seconds of the release build; sanitizers get
-# WEFT_TEST_TIMEOUT_SCALE times as much. Exit status 77 counts as skipped. The label of the
+# TIMEOUT (default 60) is a hard limit in seconds of the release build; sanitizers and the emulator
+# get WEFT_TEST_TIMEOUT_SCALE times as much. Exit status 77 counts as skipped. The label of the
 # directory that calls (base, core, ...) is added by itself; the label "slow" keeps a test out of
 # `scripts/test --quick`.
 
@@ -24,6 +25,8 @@ set(WEFT_TEST_TIMEOUT_SCALE 1)
 if(WEFT_SANITIZE STREQUAL "address")
   set(WEFT_TEST_TIMEOUT_SCALE 3)
 elseif(WEFT_SANITIZE STREQUAL "thread")
+  set(WEFT_TEST_TIMEOUT_SCALE 5)
+elseif(CMAKE_CROSSCOMPILING)
   set(WEFT_TEST_TIMEOUT_SCALE 5)
 endif()
 
@@ -62,6 +65,10 @@ function(weft_add_test)
     target_link_libraries(${target} PRIVATE weft_internal)
   endif()
   target_compile_definitions(${target} PRIVATE ${arg_DEFINITIONS})
+  if(NOT TARGET tests_${area})
+    add_custom_target(tests_${area})
+  endif()
+  add_dependencies(tests_${area} ${target})
 
   # Written at configure time, read by the script that runs after each link.
   set(list ${CMAKE_CURRENT_BINARY_DIR}/${target}.ctest.cmake)
@@ -74,6 +81,7 @@ set(timeout "@timeout@")
 set(serial "@arg_SERIAL@")
 set(environment "@WEFT_TEST_ENVIRONMENT@;@arg_ENVIRONMENT@")
 set(directory "@CMAKE_CURRENT_BINARY_DIR@")
+set(emulator "@CMAKE_CROSSCOMPILING_EMULATOR@")
 ]==])
   add_custom_command(TARGET ${target} POST_BUILD
     BYPRODUCTS ${list}

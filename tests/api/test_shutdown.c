@@ -173,6 +173,7 @@ static int exec_exiting(void *arg) {
 
 static void exit_in_a_task_ends_the_process(void **state) {
   (void)state;
+  if (WEFT_TEST_EMULATED) weft_test_skip("what is executed would not be emulated");
   struct child_end end = child_run(exec_exiting, "--exit-in-a-task");
   if (child_exit_code(&end) != EXIT_CODE)
     CHECK_FAIL("the child's status is %#x, it said: %s", (unsigned)end.status, end.output);

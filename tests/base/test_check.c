@@ -34,6 +34,11 @@ static const char *last_words(void (*fn)(void)) {
   int status = 0;
   assert_int_equal(waitpid(child, &status, 0), child);
   CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+#if WEFT_TEST_EMULATED
+  /* The emulator has the last word, of its own. */
+  char *emulator = strstr(text, "qemu: uncaught target signal 6");
+  if (emulator != NULL) *emulator = '\0';
+#endif
   return text;
 }
 

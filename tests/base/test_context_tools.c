@@ -97,6 +97,7 @@ static int run_gdb(void *commands) {
 }
 
 static struct child_end gdb(const char *commands) {
+  if (WEFT_TEST_EMULATED) weft_test_skip("the debugger would see the emulator");
   struct child_end end = child_run(run_gdb, (void *)(uintptr_t)commands);
   if (child_exit_code(&end) == 77) weft_test_skip("gdb is not installed");
   return end;
