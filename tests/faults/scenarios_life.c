@@ -1,0 +1,95 @@
+/* Runs: what they find at their beginning, what they leave at their end, several at a time. */
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/stack.h"
+#include "scene.h"
+
+static int nothing(void *arg) {
+  (void)arg;
+  scene_enter();
+  return scene_leave(0);
+}
+
+/* The number of workers comes from the CPUs: affinity and cgroup files. */
+static void run_default(void) {
+  scene_run(nothing, NULL, &(weft_run_opts){0});
+}
+
+static void run_four(void) {
+  scene_run(nothing, NULL, &(weft_run_opts){.workers = 4});
+}
+
+static int leave_much(void *arg) {
+  (void)arg;
+  scene_enter();
+  for (int i = 0; i < 8; i++) {
+    weft_task t = weft_spawn(scene_park, NULL, NULL);
+    if (i % 2) STEP(weft_detach(t), 0, WEFT_ENOMEM);
+    weft_spawn(scene_yield_seven, NULL, NULL);
+  }
+  STEP(weft_yield(), 0, 0);
+  STEP(weft_submit(weft_runtime_current(), scene_park, NULL, NULL), 0, WEFT_ENOMEM);
+  return scene_leave(0);
+}
+
+static void leftovers(void) {
+  scene_run(leave_much, NULL, &(weft_run_opts){.workers = 2});
+}
+
+/* ---- two runtimes ---- */
+
+static int some_work(void *arg) {
+  weft_task t[4];
+  (void)arg;
+  scene_enter();
+  for (int i = 0; i < 4; i++) t[i] = weft_spawn(scene_yield_seven, NULL, NULL);
+  for (int i = 0; i < 4; i++) STEP(weft_await(t[i]), 7, WEFT_ENOMEM);
+  HOLDS(weft_run(nothing, NULL, NULL) == WEFT_ENESTED);
+  return scene_leave(0);
+}
+
+static void *other_thread(void *arg) {
+  (void)arg;
+  scene_run(some_work, NULL, &(weft_run_opts){.workers = 2});
+  return NULL;
+}
+
+static void two_runtimes(void) {
+  pthread_t thread;
+  bool there = pthread_create(&thread, NULL, other_thread, NULL) == 0;
+  scene_run(some_work, NULL, &(weft_run_opts){.workers = 1});
+  if (there) pthread_join(thread, NULL);
+}
+
+/* ---- other ways to run ---- */
+
+/* Every suspension goes to another worker. */
+static void migrate(void) {
+  setenv("WEFT_MIGRATE", "1", 1);
+  scene_run(some_work, NULL, &(weft_run_opts){.workers = 2});
+  unsetenv("WEFT_MIGRATE");
+}
+
+/* Guards by mprotect, as on kernels that have no other. */
+static void old_guards(void) {
+  weft__stack_use_mprotect(true);
+  scene_run(some_work, NULL, &(weft_run_opts){.workers = 1});
+  weft__stack_use_mprotect(false);
+}
+
+static void no_threads(void) {
+  scene_run(some_work, NULL,
+            &(weft_run_opts){.workers = 1, .no_reserve = true, .no_spin = true, .seed = 7});
+}
+
+const struct scenario weft_faults_life_scenarios[] = {
+    {"run_default", "a run with as many workers as CPUs", run_default, false},
+    {"run_four", "a run with four workers", run_four, false},
+    {"leftovers", "tasks that are there when the main task ends", leftovers, false},
+    {"two_runtimes", "two runtimes at a time", two_runtimes, false},
+    {"migrate", "a move at every suspension", migrate, false},
+    {"old_guards", "stacks guarded by mprotect", old_guards, false},
+    {"plain", "no reserves, no spinning", no_threads, false},
+    {0},
+};
