@@ -76,7 +76,7 @@ void weft_group_done(weft_group *g);
  * for that). ret_codes non-NULL: waits for all, writes each code in argument order, returns 0.
  * When the caller is cancelled all n are cancelled; WEFT_ECANCELED after all have ended.
  * The same handle twice gives its code twice. n = 0 returns 0.
- * WEFT_ESTALE, WEFT_EINVAL, WEFT_ESELF for a bad handle: nothing was consumed.
+ * WEFT_ESTALE, WEFT_EINVAL, WEFT_ESELF for a bad handle, WEFT_ENOMEM: nothing was consumed.
  * [task] [suspends] [cancel point]. asyncio: gather, with and without return_exceptions */
 int weft_gather(const weft_task *tasks, size_t n, int *ret_codes);
 

@@ -118,6 +118,10 @@ static int gather(struct gather *g, int *ret_codes) {
   int r = take_handles(g);
   if (r < 0) return r;
   r = wait_all(g);
+  if (r == WEFT_ENOMEM) { /* for a timer: the tasks go on, and are the caller's as before */
+    give_back(g, g->n);
+    return r;
+  }
   if (r < 0)
     cancel_all(g);
   else if (ret_codes)
