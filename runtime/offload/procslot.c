@@ -111,7 +111,9 @@ uint32_t weft__procslot_bury(struct weft__procslot *s, const struct weft__zygote
     int r = next_frame(s, &f, wait);
     if (r == 1 && f.kind == WEFT__FRAME_DEATH) {
       note_death(s, &f);
-    } else if (r == 0) { /* the zygote could not say it, or is gone */
+    } else if (r == 0 || (r < 0 && r != WEFT_EPROTO && wait == weft__procslot_block)) {
+      /* The zygote could not say it, or is gone, or nothing can be heard of it. It waits for the
+       * process's end before it makes the slot's next one. */
       s->dead = true;
       s->how = SIGKILL;
     } else if (r < 0 && r != WEFT_EPROTO) {
