@@ -11,10 +11,12 @@ fails:
     tsan    for a memory order in place of asan: the models come first, then the quick programs under
             ThreadSanitizer
 
-A failure counts only if the same program passes at that moment on unchanged code (the reference tree),
+The sanitizers come when all else is done (Judge.again). A failure counts only if the same program passes at that moment on unchanged code (the reference tree),
 and fails on the changed code a second time; a hang is a run of more than LIMIT_FACTOR times what the
 unchanged program takes then.
 """
+import filecmp
+import json
 import os
 import re
 import resource
@@ -24,9 +26,10 @@ import subprocess
 import threading
 import time
 
-LIMIT_FACTOR, LIMIT_LEAST = 10, 6.0
+LIMIT_FACTOR, LIMIT_LEAST, LIMIT_MORE = 10, 6.0, 30.0
 AREAS = ('core', 'api', 'offload', 'model', 'sim')
 SLOW = 1.0  # seconds; what takes longer unchanged is asked last, on four workers only
+TOO_SLOW = {False: 10.0, True: 60.0}  # and what takes longer than this never; True: a model
 VARIANTS = (('w4', {'WEFT_WORKERS': '4'}), ('w1', {'WEFT_WORKERS': '1'}),
             ('migrate', {'WEFT_WORKERS': '4', 'WEFT_MIGRATE': '1'}))
 BUILDS = {
@@ -102,13 +105,29 @@ class Tree:
 
     def __init__(self, root, folder, commit):
         self.folder, self.source = folder, os.path.join(folder, 'src')
-        self.configured = set()
-        shutil.rmtree(self.source, ignore_errors=True)
-        os.makedirs(self.source)
+        fresh = os.path.join(folder, 'fresh')
+        shutil.rmtree(fresh, ignore_errors=True)
+        os.makedirs(fresh)
         archive = subprocess.Popen(['git', '-C', root, 'archive', commit], stdout=subprocess.PIPE)
-        subprocess.run(['tar', '-x', '-m', '-C', self.source], stdin=archive.stdout, check=True)
+        subprocess.run(['tar', '-x', '-C', fresh], stdin=archive.stdout, check=True)
         if archive.wait() != 0:
             raise SystemExit('mutate: git archive %s failed' % commit)
+        self.take_over(fresh)
+
+    def take_over(self, fresh):
+        """Makes the source folder equal to the fresh one; files that are equal keep their age, so that
+        the builds of an earlier run are of use."""
+        inside = lambda top: {os.path.relpath(os.path.join(d, f), top)
+                              for d, _, files in os.walk(top) for f in files}
+        new = inside(fresh)
+        for name in inside(self.source) - new:
+            os.remove(os.path.join(self.source, name))
+        for name in new:
+            old, path = os.path.join(self.source, name), os.path.join(fresh, name)
+            if not os.path.exists(old) or not filecmp.cmp(old, path, shallow=False):
+                os.makedirs(os.path.dirname(old), exist_ok=True)
+                shutil.copy(path, old)
+        shutil.rmtree(fresh)
 
     def build_folder(self, kind):
         return os.path.join(self.folder, kind)
@@ -116,8 +135,7 @@ class Tree:
     def build(self, kind):
         """False when it does not build."""
         folder = self.build_folder(kind)
-        if kind not in self.configured:
-            shutil.rmtree(folder, ignore_errors=True)
+        if not os.path.exists(os.path.join(folder, 'build.ninja')):
             lld = ['-DCMAKE_%s_LINKER_FLAGS=-fuse-ld=lld' % k for k in ('EXE', 'SHARED')]
             subprocess.run(['cmake', '-G', 'Ninja', '-S', self.source, '-B', folder,
                             '-DCMAKE_BUILD_TYPE=None', '-DWEFT_BUILD_BENCH=OFF',
@@ -126,7 +144,6 @@ class Tree:
                             os.path.join(os.path.dirname(os.path.abspath(__file__)), "judge.cmake")] +
                            (lld if shutil.which('ld.lld') else []) + BUILDS[kind],
                            check=True, stdout=subprocess.DEVNULL)
-            self.configured.add(kind)
         self.wanted = self.wanted_targets(folder, kind)
         r = subprocess.run(['ninja', '-C', folder, '-j2'] + self.wanted,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -168,7 +185,11 @@ class Judge:
         self.lock = threading.Lock()
         self.kills = {}   # (file, program name): number, so that the likeliest killer comes first
         self.lists = {}   # kind: programs with their normal times
-        self.unreliable = []
+        self.normal_path = os.path.join(folder, 'normal')  # seconds, kept for the next run
+        self.normal = {}
+        if os.path.exists(self.normal_path):
+            with open(self.normal_path, encoding='utf-8') as f:
+                self.normal = json.load(f)
 
     def prepare(self, kind):
         """Builds the reference and measures it; programs that fail unchanged are not asked."""
@@ -177,15 +198,26 @@ class Judge:
                 return
             if not self.reference.build(kind):
                 raise SystemExit('mutate: the unchanged sources do not build (%s)' % kind)
-            programs = []
-            for p in self.reference.programs(kind):
-                result, p.normal = run_program(self.reference.build_folder(kind), p, 300, kind)
+            self.lists[kind] = [p for p in self.reference.programs(kind) if self.usable(kind, p)]
+
+    def usable(self, kind, p):
+        """Whether the program passes on unchanged code, and how long it takes."""
+        if kind != 'plain' and p.variant not in ('', 'w4'):
+            return False
+        if kind + p.name not in self.normal:
+            for _ in range(3):
+                result, seconds = run_program(self.reference.build_folder(kind), p, 120, kind)
                 if result == 'pass':
-                    if p.normal < SLOW or (kind == 'plain' and p.variant in ('', 'w4')):
-                        programs.append(p)
-                else:
-                    self.say('not asked, it fails on unchanged code: %s (%s)' % (p.name, kind))
-            self.lists[kind] = programs
+                    break
+            self.normal[kind + p.name] = seconds if result == 'pass' else -1.0
+            with open(self.normal_path, 'w', encoding='utf-8') as f:
+                json.dump(self.normal, f)
+            if result != 'pass':
+                self.say('not asked, it fails on unchanged code: %s (%s)' % (p.name, kind))
+        p.normal = self.normal[kind + p.name]
+        if p.normal < 0 or p.normal > TOO_SLOW[p.model]:
+            return False
+        return p.normal < SLOW or p.model or (kind == 'plain' and p.variant in ('', 'w4'))
 
     def order(self, file, programs):
         """Quick ones that have killed mutants of this file first, slow ones last."""
@@ -196,7 +228,7 @@ class Judge:
     def ask(self, tree, kind, program):
         """Whether the program kills what is in the tree."""
         changed, unchanged = tree.build_folder(kind), self.reference.build_folder(kind)
-        limit = max(LIMIT_LEAST, LIMIT_FACTOR * program.normal)
+        limit = max(LIMIT_LEAST, min(LIMIT_FACTOR * program.normal, 2 * program.normal + LIMIT_MORE))
         for _ in range(3):
             result, _seconds = run_program(changed, program, limit, kind)
             if result == 'pass':
@@ -229,33 +261,37 @@ class Judge:
         names = [n for n in os.listdir(folder) if n.startswith('test_')] if os.path.isdir(folder) else []
         return {n: os.stat(os.path.join(folder, n)).st_mtime_ns for n in names}
 
-    def judge(self, tree, mutation, path, source, changed):
-        """Tries one mutation in the tree and takes it back."""
-        begin = time.monotonic()
+    def first(self, tree, mutation):
+        """The suite and the models."""
         before = self.stamps(tree)
-        tree.write(path, changed)
-        try:
-            verdict, by = self.verdict(tree, mutation, before)
-        finally:
-            tree.write(path, source)
-        return Outcome(verdict, by, time.monotonic() - begin)
-
-    def verdict(self, tree, mutation, before):
         if not tree.build('plain'):
             return 'invalid', ''
         after = self.stamps(tree)
-        programs = self.lists['plain']
-        suite = [p for p in programs if not p.model]
-        models = [p for p in programs if p.model
+        suite = [p for p in self.lists['plain'] if not p.model]
+        models = [p for p in self.lists['plain'] if p.model
                   and before.get(os.path.basename(p.path)) != after.get(os.path.basename(p.path))]
-        order = mutation.operator == 'order'
-        for group in (models, suite) if order else (suite, models):
+        for group in (models, suite) if mutation.operator == 'order' else (suite, models):
             by = self.ask_all(tree, 'plain', mutation.file, group)
             if by:
                 return 'killed', by
-        kind = 'tsan' if order else 'asan'
+        return 'left', ''
+
+    def again(self, tree, mutation):
+        """The sanitizers, for what the rest has left."""
+        kind = 'tsan' if mutation.operator == 'order' else 'asan'
         self.prepare(kind)
         if not tree.build(kind):
-            return 'invalid', ''
+            return 'survived', ''
         by = self.ask_all(tree, kind, mutation.file, self.lists[kind])
         return ('killed', kind + ' ' + by) if by else ('survived', '')
+
+    def judge(self, tree, mutation, source, changed, stage):
+        """Tries one mutation in the tree and takes it back."""
+        begin = time.monotonic()
+        path = 'runtime/core/' + mutation.file
+        tree.write(path, changed)
+        try:
+            verdict, by = stage(tree, mutation)
+        finally:
+            tree.write(path, source)
+        return Outcome(verdict, by, time.monotonic() - begin)

@@ -8,13 +8,14 @@ that a caller could see, and the branch hints.
 The source is formatted by clang-format, which tells a binary operator from a unary one: it stands
 between two spaces.
 """
+import hashlib
 import re
 from collections import namedtuple
 
 # The text [start, end) of the file becomes `new`. `function` and `line` say where, `old_text` and
 # `new_text` are the changed lines before and after, with single spaces: the name of the mutation in
-# the list of the accepted ones.
-Mutation = namedtuple('Mutation', 'file operator start end new function line old_text new_text')
+# the list of the accepted ones. `name` is one that stays while the function does.
+Mutation = namedtuple('Mutation', 'file operator start end new function line old_text new_text name')
 
 OPERATORS = ('relation', 'arithmetic', 'logic', 'negation', 'constant', 'deletion', 'jump', 'order')
 
@@ -138,7 +139,7 @@ class File:
         self.name, self.source = name, source
         self.tokens = tokenize(source)
         self.pairs = matching(self.tokens)
-        self.found = []
+        self.found, self.body = [], (0, '')
 
     def add(self, operator, function, start, end, new):
         s = self.source
@@ -146,9 +147,11 @@ class File:
         b = s.find('\n', end)
         b = len(s) if b < 0 else b
         flat = lambda text: ' '.join(text.split())
+        begin, digest = self.body
+        name = '%s %s %s %d %d %s' % (self.name, function, digest, start - begin, end - begin, flat(new))
         self.found.append(Mutation(self.name, operator, start, end, new, function,
                                    s.count('\n', 0, start) + 1, flat(s[a:b]),
-                                   flat(s[a:start] + new + s[end:b])))
+                                   flat(s[a:start] + new + s[end:b]), name))
 
     def left_out(self, first, last):
         """Token indices that belong to checks and figures."""
@@ -249,6 +252,8 @@ class File:
 
     def mutations(self):
         for name, first, last in functions(self.tokens, self.pairs):
+            begin, end = self.tokens[first - 1].start, self.tokens[last].end
+            self.body = begin, hashlib.sha256(self.source[begin:end].encode()).hexdigest()[:12]
             skip = self.left_out(first, last)
             self.token_mutations(name, first, last, skip)
             self.conditions(name, first, last)
