@@ -8,8 +8,10 @@ enum { OVERFLOW_BATCH = 256 };
 void weft__ready_local_slow(struct weft__worker *w, struct weft__task *t) {
   struct weft__runtime *rt = w->rt;
   if (weft__unlikely(t->hog) && !rt->exact) {
-    /* A reserve keeps no hogs: they are its worker's. */
-    weft__tasklist_push(w->reserve ? &rt->workers[w->index].hogs : &w->hogs, t);
+    /* A reserve keeps no hogs: they are its worker's, which may be asleep. */
+    struct weft__worker *owner = w->reserve ? &rt->workers[w->index] : w;
+    weft__tasklist_push(&owner->hogs, t);
+    if (owner != w) weft__unpark(owner);
     return;
   }
   /* Exact mode keeps one order: behind an overflow everything queues up there. */
