@@ -27,6 +27,7 @@
 #include <weft/group.h>
 #include <weft/offload.h>
 #include <weft/run.h>
+#include <weft/sim.h>
 #include <weft/task.h>
 #include <weft/time.h>
 #include <weft/timeout.h>

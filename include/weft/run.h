@@ -41,7 +41,8 @@ typedef struct weft_run_opts {
       shutdown_timeout; /* how long to wait at the end for tasks that ignore their cancel and for
                                pool jobs that still run; default: without limit */
   unsigned blocking_threads; /* most threads of the blocking pool; default 512 */
-  uint64_t seed;             /* of every random choice; default: WEFT_SEED, else from the system */
+  uint64_t seed;             /* not 0: simulate, with this seed (weft/sim.h); default: WEFT_SEED when
+                               it is set, else real threads */
   weft_log_fn log;           /* default: stderr */
   void *log_arg;
 } weft_run_opts;

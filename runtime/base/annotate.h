@@ -210,17 +210,19 @@ static inline void weft__note_fake_root(struct weft__notes *n) {
 }
 #endif
 
-/* The next thing that happens is the change of the stack pointer from one to the other. */
-static inline __attribute__((always_inline)) void weft__note_leave(struct weft__notes *from,
-                                                                   struct weft__notes *to) {
+/* The next thing that happens is the change of the stack pointer from one to the other. Apart: for
+ * TSan the switch orders nothing. */
+static inline __attribute__((always_inline)) void
+weft__note_leave(struct weft__notes *from, struct weft__notes *to, bool apart) {
 #if WEFT__ASAN
   __sanitizer_start_switch_fiber(&from->fake, to->lo, to->size);
   weft__note_fake_root(from);
 #endif
 #if WEFT__TSAN
   (void)from;
-  __tsan_switch_to_fiber(to->fiber, 0);
+  __tsan_switch_to_fiber(to->fiber, apart ? __tsan_switch_to_fiber_no_sync : 0);
 #endif
+  (void)apart;
 }
 
 /* The stack pointer has just changed, to where me was left. */
@@ -249,9 +251,10 @@ weft__note_begin(const struct weft__notes *armed) {
 /* As weft__note_leave, but nobody will come back: what the frames from here to the top of the stack
  * have poisoned is clean for the next context, and what the fake stack still holds keeps nothing
  * alive. The call stack that TSan keeps must be empty again, as the fiber is used again: the one
- * open entry is that of the context's entry function. */
-static inline __attribute__((always_inline)) void weft__note_end(struct weft__notes *from,
-                                                                 struct weft__notes *to) {
+ * open entry is that of the context's entry function. Apart: the switch orders nothing, and the entry
+ * function is not instrumented. */
+static inline __attribute__((always_inline)) void
+weft__note_end(struct weft__notes *from, struct weft__notes *to, bool apart) {
 #if WEFT__ASAN
   const char *here = __builtin_frame_address(0);
   __asan_unpoison_memory_region(here, (size_t)((const char *)from->lo + from->size - here));
@@ -260,9 +263,10 @@ static inline __attribute__((always_inline)) void weft__note_end(struct weft__no
 #endif
 #if WEFT__TSAN
   (void)from;
-  __tsan_func_exit();
-  __tsan_switch_to_fiber(to->fiber, 0);
+  if (!apart) __tsan_func_exit();
+  __tsan_switch_to_fiber(to->fiber, apart ? __tsan_switch_to_fiber_no_sync : 0);
 #endif
+  (void)apart;
 }
 
 /* The context will not run again. It may be suspended, but not running. ASan frees a fake stack only

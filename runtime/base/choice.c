@@ -45,7 +45,10 @@ static int parse_seed(const char *text, uint64_t *ret) {
 
 int weft__choice_seed(uint64_t *ret) {
   const char *text = getenv("WEFT_SEED");
-  if (text && text[0]) return parse_seed(text, ret);
+  if (text && text[0]) {
+    int r = parse_seed(text, ret);
+    return r < 0 ? r : 1;
+  }
 
   uint64_t seed = 0;
   if (weft__sys_getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed) {

@@ -26,8 +26,8 @@ extern void *weft__choice_hook_arg;
 /* Generators with the same seed and different streams are independent. */
 void weft__rng_init(struct weft__rng *rng, uint64_t seed, uint64_t stream);
 
-/* The seed of this process: WEFT_SEED (decimal or 0x...), else random. A value of WEFT_SEED that is
- * not a number is reported with WEFT_EINVAL and *ret stays untouched. Any thread. */
+/* The seed of this process: 1 and WEFT_SEED (decimal or 0x...), or 0 and a random one. A value of
+ * WEFT_SEED that is not a number is reported with WEFT_EINVAL and *ret stays untouched. Any thread. */
 int weft__choice_seed(uint64_t *ret);
 
 /* NULL gives the decisions back to the generators. */

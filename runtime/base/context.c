@@ -116,7 +116,13 @@ static void *first_frame(weft__context *c, void *lo, size_t size, void (*entry)(
 }
 
 WEFT__UNINSTRUMENTED void weft__context_switch(weft__context *from, weft__context *to) {
-  weft__note_leave(&from->notes, &to->notes);
+  weft__note_leave(&from->notes, &to->notes, false);
+  weft__context_swap(&from->sp, to->sp);
+  weft__note_arrive(&from->notes);
+}
+
+WEFT__UNINSTRUMENTED void weft__context_switch_apart(weft__context *from, weft__context *to) {
+  weft__note_leave(&from->notes, &to->notes, true);
   weft__context_swap(&from->sp, to->sp);
   weft__note_arrive(&from->notes);
 }
@@ -132,7 +138,13 @@ WEFT__UNINSTRUMENTED static bool exits_from_entry(void *const *fp) {
 
 WEFT__UNINSTRUMENTED _Noreturn void weft__context_exit(weft__context *from, weft__context *to) {
   if (WEFT__TSAN) WEFT__ASSERT(exits_from_entry(__builtin_frame_address(0)));
-  weft__note_end(&from->notes, &to->notes);
+  weft__note_end(&from->notes, &to->notes, false);
+  weft__context_jump(to->sp);
+}
+
+WEFT__UNINSTRUMENTED _Noreturn void weft__context_exit_apart(weft__context *from,
+                                                             weft__context *to) {
+  weft__note_end(&from->notes, &to->notes, true);
   weft__context_jump(to->sp);
 }
 

@@ -88,6 +88,16 @@ _Noreturn void weft__context_exit(weft__context *from, weft__context *to);
 _Noreturn static inline void weft__context_exit(weft__context *from, weft__context *to);
 #endif
 
+/* The same between contexts that stand for different threads: for TSan the switch orders nothing. The
+ * function that exits is then one that TSan does not instrument. */
+#if WEFT__NOTES
+void weft__context_switch_apart(weft__context *from, weft__context *to);
+_Noreturn void weft__context_exit_apart(weft__context *from, weft__context *to);
+#else
+static inline void weft__context_switch_apart(weft__context *from, weft__context *to);
+_Noreturn static inline void weft__context_exit_apart(weft__context *from, weft__context *to);
+#endif
+
 /* Where a suspended context stands: the caller of the switch, for dumps and debuggers. Zeros in
  * fp and pc where the platform does not tell. */
 struct weft__context_place {
@@ -110,6 +120,14 @@ static inline void weft__context_switch(weft__context *from, weft__context *to) 
 _Noreturn static inline void weft__context_exit(weft__context *from, weft__context *to) {
   (void)from;
   weft__context_jump(to->sp);
+}
+
+static inline void weft__context_switch_apart(weft__context *from, weft__context *to) {
+  weft__context_switch(from, to);
+}
+
+_Noreturn static inline void weft__context_exit_apart(weft__context *from, weft__context *to) {
+  weft__context_exit(from, to);
 }
 #endif
 

@@ -1,4 +1,5 @@
 /* The unused stacks: caches, the pool, what is given back. See stack.h. */
+#include "base/mutex.h"
 #include "base/stack.h"
 
 #include <string.h>
@@ -55,7 +56,7 @@ void weft__stack_pool_fini(struct weft__stack_pool *pool) {
 
 void weft__stack_pool_stats(struct weft__stack_pool *pool, struct weft__stack_stats *ret) {
   struct weft__stack_stats sum = {0};
-  pthread_mutex_lock(&pool->lock);
+  weft__mutex_lock(&pool->lock);
   sum.mapped = pool->mapped;
   sum.by_mprotect = pool->by_mprotect;
   for (uint32_t i = 0; i < WEFT__STACK_CLASSES; i++) {
@@ -64,7 +65,7 @@ void weft__stack_pool_stats(struct weft__stack_pool *pool, struct weft__stack_st
     sum.warm += c->n_warm;
     sum.cold += c->n_cold;
   }
-  pthread_mutex_unlock(&pool->lock);
+  weft__mutex_unlock(&pool->lock);
   *ret = sum;
 }
 
@@ -118,11 +119,11 @@ static size_t give_back(struct weft__stack_pool *pool, uint32_t class_index,
   }
   if (n == 0) return 0;
   struct weft__stack_class *c = &pool->classes[class_index];
-  pthread_mutex_lock(&pool->lock);
+  weft__mutex_lock(&pool->lock);
   last->next = c->cold;
   c->cold = list;
   c->n_cold += n;
-  pthread_mutex_unlock(&pool->lock);
+  weft__mutex_unlock(&pool->lock);
   return n;
 }
 
@@ -144,9 +145,9 @@ static struct weft__stack *take_idle(struct weft__stack_class *c) {
 size_t weft__stack_pool_trim(struct weft__stack_pool *pool) {
   size_t n = 0;
   for (uint32_t i = 0; i < WEFT__STACK_CLASSES; i++) {
-    pthread_mutex_lock(&pool->lock);
+    weft__mutex_lock(&pool->lock);
     struct weft__stack *idle = take_idle(&pool->classes[i]);
-    pthread_mutex_unlock(&pool->lock);
+    weft__mutex_unlock(&pool->lock);
     n += give_back(pool, i, idle);
   }
   return n;
@@ -171,10 +172,10 @@ static void hand_over(struct weft__stack_pool *pool, uint32_t class_index,
   if (m->head == NULL) return;
   struct weft__stack_class *c = &pool->classes[class_index];
   size_t most = WARM_BYTES / weft__stack_class_bytes(pool, class_index);
-  pthread_mutex_lock(&pool->lock);
+  weft__mutex_lock(&pool->lock);
   bool keep = c->n_warm + m->count <= most;
   if (keep) push_warm(c, m);
-  pthread_mutex_unlock(&pool->lock);
+  weft__mutex_unlock(&pool->lock);
   if (keep) return;
   m->head->next_magazine = NULL;
   give_back(pool, class_index, m->head);
@@ -204,7 +205,7 @@ static int get_from_pool(struct weft__stack_pool *pool, uint32_t class_index,
                          struct weft__stack_magazine *m, struct weft__stack **ret) {
   struct weft__stack_class *c = &pool->classes[class_index];
   int r = 0;
-  pthread_mutex_lock(&pool->lock);
+  weft__mutex_lock(&pool->lock);
   if (c->warm != NULL) {
     pop_warm(c, m);
     *ret = m->head;
@@ -217,18 +218,18 @@ static int get_from_pool(struct weft__stack_pool *pool, uint32_t class_index,
   } else {
     r = weft__stack_cut(pool, class_index, ret);
   }
-  pthread_mutex_unlock(&pool->lock);
+  weft__mutex_unlock(&pool->lock);
   return r;
 }
 
 /* The guard was refused: the slot waits for a later try. */
 static void keep_bare(struct weft__stack_pool *pool, struct weft__stack *s) {
   struct weft__stack_class *c = &pool->classes[s->class_index];
-  pthread_mutex_lock(&pool->lock);
+  weft__mutex_lock(&pool->lock);
   s->next = c->bare;
   c->bare = s;
   c->n_bare++;
-  pthread_mutex_unlock(&pool->lock);
+  weft__mutex_unlock(&pool->lock);
 }
 
 int weft__stack_get_slow(struct weft__stack_cache *cache, size_t size, struct weft__stack **ret) {

@@ -11,6 +11,7 @@
 #include <weft/errors.h>
 
 #include "base/memory.h"
+#include "base/mutex.h"
 #include "base/sys.h"
 
 /* Linux 6.13; older headers lack the names. */
@@ -36,19 +37,19 @@ static struct weft__stack_region *next_region(struct weft__stack_region *r) {
 }
 
 static void publish_region(struct weft__stack_region *r) {
-  pthread_mutex_lock(&all_regions_lock);
+  weft__mutex_lock(&all_regions_lock);
   weft__store_relaxed_ptr(&r->next, first_region());
   weft__store_release_ptr(&all_regions, r);
-  pthread_mutex_unlock(&all_regions_lock);
+  weft__mutex_unlock(&all_regions_lock);
 }
 
 static void withdraw_region(struct weft__stack_region *r) {
-  pthread_mutex_lock(&all_regions_lock);
+  weft__mutex_lock(&all_regions_lock);
   weft__atomic_ptr *link = &all_regions;
   while (weft__load_acquire_ptr(link) != r)
     link = &((struct weft__stack_region *)weft__load_acquire_ptr(link))->next;
   weft__store_release_ptr(link, next_region(r));
-  pthread_mutex_unlock(&all_regions_lock);
+  weft__mutex_unlock(&all_regions_lock);
 }
 
 static int map(size_t bytes, void **ret) {
@@ -186,15 +187,15 @@ void weft__stack_guard_by_mprotect(struct weft__stack_pool *pool) {
 }
 
 static int guard_by_mprotect(struct weft__stack_pool *pool, char *guard) {
-  pthread_mutex_lock(&pool->lock);
+  weft__mutex_lock(&pool->lock);
   bool room = pool->split < pool->split_most;
   if (room) pool->split++;
-  pthread_mutex_unlock(&pool->lock);
+  weft__mutex_unlock(&pool->lock);
   if (!room) return WEFT_ENOMEM;
   if (weft__sys_mprotect(guard, pool->guard, PROT_NONE) == 0) return 0;
-  pthread_mutex_lock(&pool->lock);
+  weft__mutex_lock(&pool->lock);
   pool->split--;
-  pthread_mutex_unlock(&pool->lock);
+  weft__mutex_unlock(&pool->lock);
   return WEFT_ENOMEM;
 }
 
@@ -212,16 +213,16 @@ static int guard_by_advice(const struct weft__stack_pool *pool, char *guard, boo
 
 int weft__stack_guard(struct weft__stack_pool *pool, struct weft__stack *s) {
   char *guard = (char *)s->lo - pool->guard;
-  pthread_mutex_lock(&pool->lock);
+  weft__mutex_lock(&pool->lock);
   bool by_mprotect = pool->by_mprotect;
   bool first = !pool->advice_works;
-  pthread_mutex_unlock(&pool->lock);
+  weft__mutex_unlock(&pool->lock);
   int r = by_mprotect ? guard_by_mprotect(pool, guard) : guard_by_advice(pool, guard, first);
   if (r == WEFT_EINVAL || (first && r == 0 && !by_mprotect)) {
-    pthread_mutex_lock(&pool->lock);
+    weft__mutex_lock(&pool->lock);
     pool->advice_works = r == 0;
     if (r == WEFT_EINVAL) weft__stack_guard_by_mprotect(pool);
-    pthread_mutex_unlock(&pool->lock);
+    weft__mutex_unlock(&pool->lock);
     if (r == WEFT_EINVAL) r = guard_by_mprotect(pool, guard);
   }
   if (r < 0) return WEFT_ENOMEM;

@@ -87,6 +87,22 @@ static int real_thread_create(pthread_t *ret, const pthread_attr_t *attr, void *
   return -pthread_create(ret, attr, fn, arg);
 }
 
+static int real_thread_join(pthread_t thread) {
+  return -pthread_join(thread, NULL);
+}
+
+static int real_thread_detach(pthread_t thread) {
+  return -pthread_detach(thread);
+}
+
+static int real_thread_cpu_clock(pthread_t thread, clockid_t *ret) {
+  return -pthread_getcpuclockid(thread, ret);
+}
+
+static int real_thread_name(pthread_t thread, const char *name) {
+  return -pthread_setname_np(thread, name);
+}
+
 static int real_sigaltstack(const stack_t *set, stack_t *ret) {
   return code_int(sigaltstack(set, ret));
 }

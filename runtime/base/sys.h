@@ -32,7 +32,9 @@
  *                   differs, WEFT_ETIMEDOUT, WEFT_EINTR
  *   futex_wake      private; returns how many were woken
  *   sched_getaffinity returns the number of bytes written to mask
- *   thread_create   pthread_create
+ *   thread_create, thread_join, thread_detach  pthread_create and so on, the result of the thread lost
+ *   thread_cpu_clock pthread_getcpuclockid
+ *   thread_name     pthread_setname_np
  *   close           a failed close has closed the descriptor all the same, also when injected */
 #define WEFT__SYS_MAP_PLAIN(X)                                                                     \
   X(mmap, int, (void *addr, size_t len, int prot, int flags, int fd, off_t off, void **ret),       \
@@ -50,6 +52,10 @@
   X(thread_create, int,                                                                            \
     (pthread_t * ret, const pthread_attr_t *attr, void *(*fn)(void *), void *arg),                 \
     (ret, attr, fn, arg))                                                                          \
+  X(thread_join, int, (pthread_t thread), (thread))                                                \
+  X(thread_detach, int, (pthread_t thread), (thread))                                              \
+  X(thread_cpu_clock, int, (pthread_t thread, clockid_t * ret), (thread, ret))                     \
+  X(thread_name, int, (pthread_t thread, const char *name), (thread, name))                        \
   X(clock_gettime, int, (clockid_t clock, struct timespec * ret), (clock, ret))                    \
   X(getrandom, ssize_t, (void *buf, size_t len, unsigned flags), (buf, len, flags))                \
   X(open, int, (const char *path, int flags, int mode), (path, flags, mode))                       \

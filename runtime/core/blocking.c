@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/mutex.h"
 
 enum {
   IDLE_NS_DEFAULT_S = 10,
@@ -101,10 +102,10 @@ void weft__blocking_run_errand(struct weft__blocking *p, const struct weft__bloc
 static int found(struct weft__blocking *p) {
   struct weft__blocking_thread *t = NULL;
   int r = 0;
-  pthread_mutex_lock(&p->lock);
+  weft__mutex_lock(&p->lock);
   if (p->threads == 0 && !p->closed) r = weft__blocking_summon(p, &t);
   weft__blocking_publish(p);
-  pthread_mutex_unlock(&p->lock);
+  weft__mutex_unlock(&p->lock);
   return r;
 }
 
@@ -122,18 +123,18 @@ int weft__blocking_submit(struct weft__blocking *p, struct weft__job *j) {
   /* From here on the job may be over and its memory gone. */
   if (weft__likely(weft__load_seq_u32(&p->attention) == 0)) return 0;
   struct weft__blocking_errand e;
-  pthread_mutex_lock(&p->lock);
+  weft__mutex_lock(&p->lock);
   weft__blocking_collect(p);
   /* When no thread can be made now, one that exists comes to the job, or the tick tries again. */
   (void)weft__blocking_provide(p, &e);
-  pthread_mutex_unlock(&p->lock);
+  weft__mutex_unlock(&p->lock);
   weft__blocking_run_errand(p, &e);
   return 0;
 }
 
 bool weft__blocking_withdraw(struct weft__blocking *p, struct weft__job *j) {
   bool won = false;
-  pthread_mutex_lock(&p->lock);
+  weft__mutex_lock(&p->lock);
   weft__blocking_collect(p);
   if (j->state == WEFT__JOB_QUEUED) {
     weft__list_remove(&j->link);
@@ -143,7 +144,7 @@ bool weft__blocking_withdraw(struct weft__blocking *p, struct weft__job *j) {
     void *mine = j;
     won = weft__cas_ptr(&j->holder->slot[j->slot], &mine, NULL);
   }
-  pthread_mutex_unlock(&p->lock);
+  weft__mutex_unlock(&p->lock);
   return won;
 }
 
@@ -158,7 +159,7 @@ void weft__blocking_reclaim(struct weft__blocking *p, struct weft__blocking_thre
 }
 
 void weft__blocking_stats(struct weft__blocking *p, struct weft__blocking_stats *ret) {
-  pthread_mutex_lock(&p->lock);
+  weft__mutex_lock(&p->lock);
   weft__blocking_collect(p);
   struct weft__blocking_stats s = {.threads = p->threads,
                                    .awake = p->awake,
@@ -176,6 +177,6 @@ void weft__blocking_stats(struct weft__blocking *p, struct weft__blocking_stats 
     for (unsigned i = 0; i < t->taken; i++)
       s.waiting += weft__load_relaxed_ptr(&t->slot[i]) != NULL;
   }
-  pthread_mutex_unlock(&p->lock);
+  weft__mutex_unlock(&p->lock);
   *ret = s;
 }

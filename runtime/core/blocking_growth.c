@@ -12,6 +12,7 @@
 #include <weft/errors.h>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/sys.h"
 #include "core/blocking.h"
 
@@ -89,9 +90,9 @@ static bool grow_by_one(struct weft__blocking *p, uint64_t now) {
   if (p->queued <= p->searching || weft__blocking_summon(p, &t) < 0) return false;
   set_seen(t, now, cpu_time(t)); /* so that the next tick can judge it already */
   weft__blocking_publish(p);
-  pthread_mutex_unlock(&p->lock);
+  weft__mutex_unlock(&p->lock);
   weft__blocking_wake(t);
-  pthread_mutex_lock(&p->lock);
+  weft__mutex_lock(&p->lock);
   return true;
 }
 
@@ -102,7 +103,7 @@ static bool jobs_wait(struct weft__blocking *p) {
 }
 
 bool weft__blocking_tick(struct weft__blocking *p, uint64_t now) {
-  pthread_mutex_lock(&p->lock);
+  weft__mutex_lock(&p->lock);
   p->ticks++;
   weft__blocking_collect(p);
   look_around(p, now);
@@ -123,6 +124,6 @@ bool weft__blocking_tick(struct weft__blocking *p, uint64_t now) {
   if (!p->ticking) p->ticking = jobs_wait(p);
   bool again = p->ticking;
   weft__blocking_publish(p);
-  pthread_mutex_unlock(&p->lock);
+  weft__mutex_unlock(&p->lock);
   return again;
 }

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/futex.h"
 #include "base/memory.h"
+#include "base/mutex.h"
 #include "base/sys.h"
 #include "core/blocking.h"
 #include "core/thread.h"
@@ -51,7 +52,7 @@ static int thread_start(struct weft__blocking_thread *t) {
   weft__block_program_signals(&old);
   int r = weft__sys_thread_create(&t->id, NULL, thread_main, t);
   pthread_sigmask(SIG_SETMASK, &old, NULL);
-  if (r == 0) WEFT__ASSERT(pthread_getcpuclockid(t->id, &t->clock) == 0);
+  if (r == 0) WEFT__ASSERT(weft__sys_thread_cpu_clock(t->id, &t->clock) == 0);
   return r;
 }
 
@@ -166,10 +167,10 @@ static void serve(struct weft__blocking *p, struct weft__blocking_thread *t) {
   weft__blocking_collect(p);
   (void)weft__blocking_provide(
       p, &e); /* a thread that cannot be made is missed, but this one goes on */
-  pthread_mutex_unlock(&p->lock);
+  weft__mutex_unlock(&p->lock);
   weft__blocking_run_errand(p, &e);
   run_jobs(t, n);
-  pthread_mutex_lock(&p->lock);
+  weft__mutex_lock(&p->lock);
   t->running = false;
   average(&p->each, t->each);
   if (t->taken > 1) p->batched--;
@@ -190,12 +191,12 @@ static void spin(struct weft__blocking *p, struct weft__blocking_thread *t) {
   t->searching = true;
   weft__blocking_publish(p);
   uint64_t begin = weft__now_fast(), now = begin;
-  pthread_mutex_unlock(&p->lock);
+  weft__mutex_unlock(&p->lock);
   while (!weft__load_acquire_ptr(&p->incoming) && weft__elapsed(begin, now) < p->spin_ns) {
     for (unsigned i = 0; i < 8; i++) weft__cpu_relax();
     now = weft__now_fast();
   }
-  pthread_mutex_lock(&p->lock);
+  weft__mutex_lock(&p->lock);
   t->out_at = begin;
   t->summoned_at = now;
 }
@@ -214,12 +215,12 @@ static bool rest(struct weft__blocking *p, struct weft__blocking_thread *t) {
   weft__blocking_publish(p);
   weft__blocking_collect(p);
   (void)weft__blocking_provide(p, &e); /* may summon this very thread */
-  pthread_mutex_unlock(&p->lock);
+  weft__mutex_unlock(&p->lock);
   weft__blocking_run_errand(p, &e);
   int r = 0;
   while (weft__load_acquire_u32(&t->signal) == 0 && r != WEFT_ETIMEDOUT)
     r = weft__futex_wait(&t->signal, 0, now + p->idle_ns);
-  pthread_mutex_lock(&p->lock);
+  weft__mutex_lock(&p->lock);
   if (weft__load_relaxed_u32(&t->signal) == 1) return true;
   weft__list_remove(&t->link);
   weft__list_push_back(&p->running, &t->link);
@@ -237,20 +238,20 @@ static void retire(struct weft__blocking *p, struct weft__blocking_thread *t) {
   struct weft__blocking_thread *before = p->ended;
   p->ended = p->abandoned ? NULL : t;
   if (p->abandoned) {
-    pthread_detach(pthread_self());
+    weft__sys_thread_detach(t->id);
     weft__list_push_back(&p->unused, &t->link);
   }
   weft__blocking_publish(p);
   weft__store_release_u32(&p->alive, p->threads);
   bool last = p->closed && p->threads == 0;
-  pthread_mutex_unlock(&p->lock);
+  weft__mutex_unlock(&p->lock);
   /* close waits for the join of this thread before it frees the pool */
   if (last) weft__futex_wake(&p->alive, 1);
   if (!before) return;
-  pthread_join(before->id, NULL);
-  pthread_mutex_lock(&p->lock);
+  weft__sys_thread_join(before->id);
+  weft__mutex_lock(&p->lock);
   weft__list_push_back(&p->unused, &before->link);
-  pthread_mutex_unlock(&p->lock);
+  weft__mutex_unlock(&p->lock);
 }
 
 static bool has_to_rest(struct weft__blocking *p) {
@@ -270,8 +271,8 @@ static void *thread_main(void *arg) {
   struct weft__blocking *p = t->pool;
   char name[16];
   snprintf(name, sizeof name, "weft-block-%u", t->number % 10000);
-  pthread_setname_np(pthread_self(), name);
-  pthread_mutex_lock(&p->lock);
+  weft__mutex_lock(&p->lock); /* by then who made the thread has written its id */
+  weft__sys_thread_name(t->id, name);
   t->tid = (int)gettid();
   bool spun = false;
   for (;;) {
@@ -299,7 +300,7 @@ static void *thread_main(void *arg) {
 /* Refuses jobs from now on and calls the idle threads, which then end. */
 static void shut(struct weft__blocking *p) {
   struct weft__list *link;
-  pthread_mutex_lock(&p->lock);
+  weft__mutex_lock(&p->lock);
   weft__blocking_refuse(p);
   while ((link = weft__list_pop_front(&p->idle))) {
     struct weft__blocking_thread *t = thread_of(link);
@@ -309,18 +310,18 @@ static void shut(struct weft__blocking *p) {
     weft__blocking_wake(t);
   }
   weft__blocking_publish(p);
-  pthread_mutex_unlock(&p->lock);
+  weft__mutex_unlock(&p->lock);
 }
 
 /* Leaves the threads that are alive behind; false when none is. */
 static bool abandon(struct weft__blocking *p) {
-  pthread_mutex_lock(&p->lock);
+  weft__mutex_lock(&p->lock);
   bool any = p->threads > 0;
   struct weft__blocking_thread *last = any ? p->ended : NULL;
   if (any) p->ended = NULL;
   p->abandoned = any;
-  pthread_mutex_unlock(&p->lock);
-  if (last) pthread_join(last->id, NULL);
+  weft__mutex_unlock(&p->lock);
+  if (last) weft__sys_thread_join(last->id);
   return any;
 }
 
@@ -336,7 +337,7 @@ int weft__blocking_close(struct weft__blocking *p, uint64_t deadline_ns) {
     if (waiting) waiting = weft__blocking_tick(p, weft__now());
   }
   if (p->ended) {
-    pthread_join(p->ended->id, NULL);
+    weft__sys_thread_join(p->ended->id);
     weft__list_push_back(&p->unused, &p->ended->link);
   }
   struct weft__list *link;

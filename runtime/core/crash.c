@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/mutex.h"
 #include "base/overflow.h"
 #include "core/worker.h"
 
@@ -70,21 +71,21 @@ static void context(char *buf, size_t size) {
 
 int weft__crash_begin(void) {
   int r = 0;
-  pthread_mutex_lock(&lock);
+  weft__mutex_lock(&lock);
   if (users == 0) {
     r = weft__overflow_install(on_overflow);
     if (r == 0) weft__fatal_set_context(context);
   }
   if (r == 0) users++;
-  pthread_mutex_unlock(&lock);
+  weft__mutex_unlock(&lock);
   return r;
 }
 
 void weft__crash_end(void) {
-  pthread_mutex_lock(&lock);
+  weft__mutex_lock(&lock);
   if (--users == 0) {
     weft__fatal_set_context(NULL);
     weft__overflow_uninstall();
   }
-  pthread_mutex_unlock(&lock);
+  weft__mutex_unlock(&lock);
 }

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/sim.h"
 #include "base/sys.h"
 
 static void on_bell(uv_async_t *bell) {
@@ -127,8 +128,21 @@ void weft__loop_turn(struct weft__loop *l) {
   weft__counter_add(&l->turns, 1);
 }
 
+/* The thread that plays all must not sleep in one loop. */
+static void simulated_sleep(struct weft__loop *l, uint64_t deadline) {
+  uv_run(&l->uv, UV_RUN_NOWAIT);
+  if (!weft__xchg_u32(&l->rung, 0)) weft__sim_wait(&l->bell, deadline, uv_backend_fd(&l->uv));
+  weft__store_relaxed_u32(&l->rung, 0);
+  uv_run(&l->uv, UV_RUN_NOWAIT);
+  weft__counter_add(&l->turns, 1);
+}
+
 void weft__loop_sleep(struct weft__loop *l, uint64_t deadline) {
   run_requests(l);
+  if (weft__unlikely(weft__sim_here())) {
+    simulated_sleep(l, deadline);
+    return;
+  }
   uint64_t now = weft__now();
   if (deadline != UINT64_MAX) {
     uint64_t ns = deadline > now ? deadline - now : 0;
@@ -163,6 +177,11 @@ bool weft__loop_unpost(struct weft__loop *l, struct weft__loop_request *req) {
 }
 
 void weft__loop_ring(struct weft__loop *l) {
+  if (weft__unlikely(weft__sim_here())) {
+    weft__store_relaxed_u32(&l->rung, 1);
+    weft__sim_wake(&l->bell, 1);
+    return;
+  }
   uv_async_send(&l->bell);
 }
 

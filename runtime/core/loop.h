@@ -36,6 +36,7 @@ struct weft__loop {
   struct weft__spin lock; /* guards requests */
   struct weft__list requests;
   weft__atomic_u32 posted;    /* requests not yet run: a hint outside the lock */
+  weft__atomic_u32 rung;      /* the bell of a simulated loop */
   struct weft__counter turns; /* written by the driver */
   int room; /* the driver's: libuv's table has room for descriptors below this one */
 };

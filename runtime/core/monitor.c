@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/futex.h"
 #include "base/memory.h"
+#include "base/sys.h"
 #include "core/reserve.h"
 #include "core/thread.h"
 #include "core/worker.h"
@@ -154,7 +155,7 @@ void weft__monitor_stop(struct weft__runtime *rt) {
   struct weft__monitor *m = rt->monitor;
   weft__xchg_u32(&m->state, MONITOR_STOP);
   weft__futex_wake(&m->state, 1);
-  pthread_join(m->thread, NULL);
+  weft__sys_thread_join(m->thread);
 }
 
 void weft__monitor_free(struct weft__runtime *rt) {

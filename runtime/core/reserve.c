@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/futex.h"
+#include "base/sys.h"
 #include "core/ready.h"
 #include "core/thread.h"
 #include "core/worker.h"
@@ -124,11 +125,11 @@ static void end_all(struct weft__runtime *rt, int (*part)(struct weft__worker *r
 }
 
 static int join(struct weft__worker *r) {
-  return pthread_join(r->thread, NULL);
+  return weft__sys_thread_join(r->thread);
 }
 
 static int detach(struct weft__worker *r) {
-  return pthread_detach(r->thread);
+  return weft__sys_thread_detach(r->thread);
 }
 
 void weft__reserves_stop(struct weft__runtime *rt) {

@@ -11,10 +11,12 @@
 #include "base/clock.h"
 #include "base/cpus.h"
 #include "base/memory.h"
+#include "base/sys.h"
 #include "core/crash.h"
 #include "core/monitor.h"
 #include "core/ready.h"
 #include "core/reserve.h"
+#include "core/simulate.h"
 #include "core/spawn.h"
 #include "core/table.h"
 #include "core/thread.h"
@@ -52,7 +54,7 @@ static bool env_set(const char *name) {
   return v && *v && strcmp(v, "0") != 0;
 }
 
-static int apply_options(struct weft__runtime *rt, const weft_run_opts *o, uint64_t *ret_seed) {
+static int apply_options(struct weft__runtime *rt, const weft_run_opts *o) {
   rt->log = o->log;
   rt->log_arg = o->log_arg;
   int n = choose_workers(rt, o);
@@ -60,14 +62,11 @@ static int apply_options(struct weft__runtime *rt, const weft_run_opts *o, uint6
   if (o->shutdown_timeout < 0) return WEFT_EINVAL;
   if (o->stack_size && (o->stack_size < WEFT_STACK_MIN || o->stack_size > WEFT__STACK_MAX))
     return WEFT_EINVAL;
-  *ret_seed = o->seed;
-  int r = o->seed ? 0 : weft__choice_seed(ret_seed);
-  if (r < 0) return r;
   rt->nworkers = (unsigned)n;
   rt->exact = o->exact;
   rt->nreserves = o->exact || o->no_reserve ? 0 : (unsigned)n;
   rt->migrate = env_set("WEFT_MIGRATE") && n > 1;
-  rt->spin = !o->exact && !o->no_spin && n > 1 && (unsigned)n <= weft__cpus_usable();
+  rt->spin = !o->exact && !o->no_spin && !rt->sim && n > 1 && (unsigned)n <= weft__cpus_usable();
   rt->shutdown_timeout = o->shutdown_timeout ? (uint64_t)o->shutdown_timeout : WEFT__NEVER;
   return 0;
 }
@@ -122,7 +121,7 @@ static int make_workers(struct weft__runtime *rt, uint64_t seed) {
 }
 
 static void join_threads(struct weft__runtime *rt, unsigned started) {
-  for (unsigned i = 1; i < started; i++) pthread_join(rt->workers[i].thread, NULL);
+  for (unsigned i = 1; i < started; i++) weft__sys_thread_join(rt->workers[i].thread);
 }
 
 /* Starts the monitor and the other workers, who find it when they begin. On failure those that run
@@ -210,12 +209,13 @@ static void free_runtime(struct weft__runtime *rt) {
 }
 
 /* Everything that can fail for want of memory or threads, before fn runs. */
-static int make_runtime(struct weft__runtime **ret, const weft_run_opts *o) {
+static int make_runtime(struct weft__runtime **ret, const weft_run_opts *o, uint64_t seed,
+                        struct weft__simulated *sim) {
   struct weft__runtime *rt = weft__alloc_aligned(64, sizeof *rt);
   if (!rt) return WEFT_ENOMEM;
   memset(rt, 0, sizeof *rt);
-  uint64_t seed;
-  int r = apply_options(rt, o, &seed);
+  rt->sim = sim;
+  int r = apply_options(rt, o);
   if (r == 0) r = weft__stack_pool_init(&rt->stacks, o->stack_size);
   if (r < 0) {
     weft__free(rt);
@@ -227,7 +227,7 @@ static int make_runtime(struct weft__runtime **ret, const weft_run_opts *o) {
   r = make_workers(rt, seed);
   if (r == 0) {
     unsigned most = o->blocking_threads ? o->blocking_threads : BLOCKING_THREADS;
-    unsigned cpus = weft__cpus_usable();
+    unsigned cpus = sim ? rt->nworkers : weft__cpus_usable();
     r = weft__blocking_init(&rt->blocking, cpus < most ? cpus : most, most);
     rt->blocking.want_ticks = pool_wants_ticks;
     if (r < 0) free_workers(rt, rt->nworkers + rt->nreserves);
@@ -243,7 +243,7 @@ static int make_runtime(struct weft__runtime **ret, const weft_run_opts *o) {
 
 /* The shutdown's time ran out: threads that are stuck in a task end when they come back from it. */
 static void leave_threads(struct weft__runtime *rt) {
-  for (unsigned i = 1; i < rt->nworkers; i++) pthread_detach(rt->workers[i].thread);
+  for (unsigned i = 1; i < rt->nworkers; i++) weft__sys_thread_detach(rt->workers[i].thread);
   weft__reserves_leave(rt);
 }
 
@@ -274,30 +274,53 @@ static void init_process(void) {
   process_error = weft__self_init();
 }
 
+int weft__process_init(void) {
+  pthread_once(&process_once, init_process);
+  return process_error;
+}
+
+int weft__run(weft_fn fn, void *arg, const weft_run_opts *opts, uint64_t seed,
+              struct weft__simulated *sim, const void *site) {
+  struct weft__runtime *rt = NULL;
+  int r = make_runtime(&rt, opts, seed, sim);
+  if (r < 0) return r;
+  if (sim) {
+    sim->rt = rt;
+    sim->workers = rt->nworkers;
+  }
+  r = weft__crash_begin();
+  if (r == 0 && (r = start_threads(rt)) < 0) weft__crash_end();
+  if (r < 0) {
+    weft__blocking_close(&rt->blocking, WEFT__NEVER);
+    if (sim) sim->rt = NULL;
+    free_runtime(rt);
+    return r;
+  }
+  weft__table_add(rt);
+  int code = run_main(rt, fn, arg, site);
+  weft__runtime_refuse(rt);
+  bool clean = end_threads(rt);
+  weft__table_remove(rt);
+  weft__crash_end();
+  if (sim) sim->rt = NULL;
+  if (!clean) return WEFT_ETIMEDOUT;
+  if (sim) weft__simulated_end(rt);
+  free_runtime(rt);
+  return code;
+}
+
 int weft_run(weft_fn fn, void *arg, const weft_run_opts *opts) {
   static const weft_run_opts defaults;
   if (weft__in_child()) return WEFT_ECHILD;
   if (weft__self()) return WEFT_ENESTED;
   if (!fn) return WEFT_EINVAL;
-  struct weft__runtime *rt = NULL;
-  pthread_once(&process_once, init_process);
-  int r = process_error;
-  if (r == 0) r = make_runtime(&rt, opts ? opts : &defaults);
+  if (!opts) opts = &defaults;
+  int r = weft__process_init();
+  struct weft__simulated sim = {.seed = opts->seed};
+  if (r == 0) r = opts->seed ? 1 : weft__choice_seed(&sim.seed);
   if (r < 0) return r;
-  r = weft__crash_begin();
-  if (r == 0 && (r = start_threads(rt)) < 0) weft__crash_end();
-  if (r < 0) {
-    weft__blocking_close(&rt->blocking, WEFT__NEVER);
-    free_runtime(rt);
-    return r;
-  }
-  weft__table_add(rt);
-  int code = run_main(rt, fn, arg, __builtin_return_address(0));
-  weft__runtime_refuse(rt);
-  bool clean = end_threads(rt);
-  weft__table_remove(rt);
-  weft__crash_end();
-  if (!clean) return WEFT_ETIMEDOUT;
-  free_runtime(rt);
-  return code;
+  const void *site = __builtin_return_address(0);
+  if (r == 0) return weft__run(fn, arg, opts, sim.seed, NULL, site);
+  weft_sim_report report;
+  return weft__run_simulated(fn, arg, opts, &sim, site, &report);
 }

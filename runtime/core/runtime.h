@@ -13,6 +13,7 @@
 
 struct weft__worker;
 struct weft__monitor;
+struct weft__simulated;
 
 /* Phases, only ever forward. */
 enum weft__life {
@@ -31,6 +32,7 @@ struct weft__runtime {
   bool spin;                 /* idle workers search before they sleep */
   uint64_t shutdown_timeout; /* ns, or WEFT__NEVER */
   uint64_t id;
+  struct weft__simulated *sim; /* or NULL: the threads are the system's */
   weft_log_fn log;
   void *log_arg;
 
@@ -38,7 +40,8 @@ struct weft__runtime {
   weft__atomic_u32 main_done; /* set by the main task's end, read by worker 0 */
   weft__atomic_u32 parked;    /* workers asleep; see idle.c */
   weft__atomic_u32 searching; /* workers looking for work at their peers */
-  uint32_t held;              /* foreign threads inside weft_submit; guarded by the table's lock */
+  weft__atomic_u32 held;      /* threads inside weft_submit; changed under the table's lock, and the futex
+                                 word of who waits for 0 */
   bool refuses;               /* no more of them; guarded likewise */
   weft__atomic_u64 submitted; /* tasks made by threads that are no workers */
 
@@ -58,6 +61,9 @@ struct weft__runtime {
   struct weft__monitor *monitor;
   struct weft__runtime *next; /* in the table of running runtimes; guarded by its lock */
 };
+
+/* What a process does once, before its first run. 0 or a negative code. run.c */
+int weft__process_init(void);
 
 /* True while any runtime of the process runs. Safe in a fork handler. */
 bool weft__runtime_any(void);

@@ -5,6 +5,7 @@
 #include <weft/run.h>
 
 #include "base/memory.h"
+#include "base/mutex.h"
 #include "core/worker.h"
 
 int weft_worker_id(void) {
@@ -45,9 +46,9 @@ int weft_stats_worker(unsigned index, weft_worker_stats *ret) {
 static const char *allocator_name(const struct weft__memory_stats *m) {
   static char name[sizeof m->allocator];
   static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-  pthread_mutex_lock(&lock);
+  weft__mutex_lock(&lock);
   if (!name[0]) memcpy(name, m->allocator, sizeof name);
-  pthread_mutex_unlock(&lock);
+  weft__mutex_unlock(&lock);
   return name;
 }
 

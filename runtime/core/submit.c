@@ -2,13 +2,14 @@
 #include <weft/task.h>
 
 #include "base/check.h"
+#include "base/futex.h"
+#include "base/mutex.h"
 #include "core/spawn.h"
 #include "core/table.h"
 #include "core/worker.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t released = PTHREAD_COND_INITIALIZER;
-static struct weft__runtime *first; /* guarded by lock, as next, refuses and held of each */
+static struct weft__runtime *first; /* guarded by lock, as next and refuses of each */
 static uint64_t last_id;            /* guarded by lock */
 static weft__atomic_u32 running;    /* how many are in the table; for the fork handler, relaxed */
 
@@ -17,44 +18,50 @@ bool weft__runtime_any(void) {
 }
 
 void weft__table_add(struct weft__runtime *rt) {
-  pthread_mutex_lock(&lock);
+  weft__mutex_lock(&lock);
   rt->id = ++last_id;
   rt->next = first;
   first = rt;
   weft__add_relaxed_u32(&running, 1);
-  pthread_mutex_unlock(&lock);
+  weft__mutex_unlock(&lock);
 }
 
 void weft__table_remove(struct weft__runtime *rt) {
-  pthread_mutex_lock(&lock);
+  weft__mutex_lock(&lock);
   struct weft__runtime **at = &first;
   while (*at != rt) at = &(*at)->next;
   *at = rt->next;
   weft__sub_u32(&running, 1);
-  pthread_mutex_unlock(&lock);
+  weft__mutex_unlock(&lock);
 }
 
 struct weft__runtime *weft__runtime_hold(uint64_t id) {
-  pthread_mutex_lock(&lock);
+  weft__mutex_lock(&lock);
   struct weft__runtime *rt = first;
   while (rt && rt->id != id) rt = rt->next;
   if (rt && rt->refuses) rt = NULL;
-  if (rt) rt->held++;
-  pthread_mutex_unlock(&lock);
+  if (rt) weft__add_relaxed_u32(&rt->held, 1);
+  weft__mutex_unlock(&lock);
   return rt;
 }
 
 void weft__runtime_release(struct weft__runtime *rt) {
-  pthread_mutex_lock(&lock);
-  if (--rt->held == 0 && rt->refuses) pthread_cond_broadcast(&released);
-  pthread_mutex_unlock(&lock);
+  /* Under the lock, since rt may be gone once it is seen to be held by nobody. */
+  weft__mutex_lock(&lock);
+  if (weft__sub_u32(&rt->held, 1) == 1 && rt->refuses) weft__futex_wake(&rt->held, 1);
+  weft__mutex_unlock(&lock);
 }
 
 void weft__runtime_refuse(struct weft__runtime *rt) {
-  pthread_mutex_lock(&lock);
+  weft__mutex_lock(&lock);
   rt->refuses = true;
-  while (rt->held) pthread_cond_wait(&released, &lock);
-  pthread_mutex_unlock(&lock);
+  weft__mutex_unlock(&lock);
+  uint32_t held;
+  while ((held = weft__load_acquire_u32(&rt->held)) != 0)
+    weft__futex_wait(&rt->held, held, WEFT__FUTEX_FOREVER);
+  /* The last one wakes under the lock. */
+  weft__mutex_lock(&lock);
+  weft__mutex_unlock(&lock);
 }
 
 weft_runtime weft_runtime_current(void) {
@@ -93,6 +100,11 @@ int weft_submit(weft_runtime id, weft_fn fn, void *arg, const weft_spawn_opts *o
   if (opts && opts->pinned) return WEFT_EINVAL;
   struct weft__runtime *rt = weft__runtime_hold(id.id_);
   if (!rt) return WEFT_ECLOSED;
+  /* A thread of its own beside those that are played. */
+  if (rt->sim && !weft__sim_here()) {
+    weft__runtime_release(rt);
+    return WEFT_EBUSY;
+  }
   r = make_foreign(rt, fn, arg, opts, __builtin_return_address(0));
   weft__runtime_release(rt);
   return r;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/overflow.h"
+#include "base/sim.h"
 #include "base/sys.h"
 #include "core/worker.h"
 
@@ -25,7 +26,7 @@ int weft__thread_start(pthread_t *ret, void *(*main)(void *), void *arg, const c
   int r = weft__sys_thread_create(ret, NULL, main, arg);
   pthread_sigmask(SIG_SETMASK, &old, NULL);
   if (r < 0) return r;
-  pthread_setname_np(*ret, name);
+  weft__sys_thread_name(*ret, name);
   return 0;
 }
 
@@ -51,18 +52,27 @@ void weft__thread_short_slice(void) {
       .nice = getpriority(PRIO_PROCESS, 0),
       .slice_ns = SHORT_SLICE_NS,
   };
-  if (sched_getscheduler(0) == SCHED_OTHER) (void)syscall(SYS_sched_setattr, 0, &request, 0);
+  if (!weft__sim_here() && sched_getscheduler(0) == SCHED_OTHER)
+    (void)syscall(SYS_sched_setattr, 0, &request, 0);
+}
+
+/* Simulated threads have that of the thread that plays them. */
+static bool owns_signal_stack(void) {
+  return !weft__sim_here() || weft__sim_first_thread();
 }
 
 void weft__worker_thread_begin(struct weft__worker *w) {
   weft__self_set(w);
-  weft__context_init_thread(&w->sched);
+  if (weft__sim_here())
+    weft__sim_context_thread(&w->sched);
+  else
+    weft__context_init_thread(&w->sched);
   /* Without memory for it an overflow is still caught by the guard, only without a name. */
-  (void)weft__overflow_thread_init();
+  if (owns_signal_stack()) (void)weft__overflow_thread_init();
 }
 
 void weft__worker_thread_end(struct weft__worker *w) {
-  weft__overflow_thread_fini();
+  if (owns_signal_stack()) weft__overflow_thread_fini();
   weft__context_fini(&w->sched);
   weft__self_set(NULL);
 }

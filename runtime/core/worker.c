@@ -11,6 +11,7 @@
 #include "core/park.h"
 #include "core/ready.h"
 #include "core/shutdown.h"
+#include "core/simulate.h"
 
 enum {
   POLL_EVERY = 61,    /* turns between looks at loop and timers */
@@ -102,6 +103,8 @@ static inline __attribute__((always_inline)) void run_task(struct weft__worker *
                                                            struct weft__task *t) {
   if (weft__unlikely(w->searching)) weft__stop_searching(w);
   if (t->fresh && !give_stack(w, t)) return;
+  if (weft__unlikely(w->rt->sim != NULL)) weft__simulated_slice(w, t);
+  weft__point();
   w->current = t;
   w->budget = SLICE_BUDGET;
   weft__count(&w->counters.tasks_run);

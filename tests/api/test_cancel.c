@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <weft.h>
 
+#include "base/sys.h"
 #include "counts.h"
 #include "task_test.h"
 
@@ -106,9 +107,9 @@ TASK_TEST(T3_a_foreign_thread_cancels_a_task_that_is_running) {
   pthread_t thread;
   struct canceller c = {.spinner = &s};
   c.victim = weft_spawn(spin_then_suspend, &s, NULL);
-  if (!CHECK_INT(pthread_create(&thread, NULL, cancel_on_a_thread, &c), 0)) return;
+  if (!CHECK_INT(weft__sys_thread_create(&thread, NULL, cancel_on_a_thread, &c), 0)) return;
   CHECK_INT(weft_await(c.victim), WEFT_ECANCELED);
-  pthread_join(thread, NULL);
+  weft__sys_thread_join(thread);
   CHECK_INT(c.answer, 1);
   CHECK_INT(c.cancelling, 1);
   CHECK_INT(s.answer, WEFT_ECANCELED);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <weft.h>
 
+#include "base/sys.h"
 #include "task_test.h"
 
 /* Every function of the API that needs a task, called where there is none. */
@@ -60,8 +61,8 @@ static void *call_everything(void *arg) {
 
 TASK_TEST(on_a_foreign_thread_every_task_call_is_enotask_while_a_runtime_runs) {
   pthread_t thread;
-  if (!CHECK_INT(pthread_create(&thread, NULL, call_everything, NULL), 0)) return;
-  pthread_join(thread, NULL);
+  if (!CHECK_INT(weft__sys_thread_create(&thread, NULL, call_everything, NULL), 0)) return;
+  weft__sys_thread_join(thread);
   CHECK_INT(weft_yield(), 0);
 }
 

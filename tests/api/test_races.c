@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <weft.h>
 
+#include "base/sys.h"
 #include "counts.h"
 #include "task_test.h"
 
@@ -162,7 +163,7 @@ static void *cancel_rounds(void *arg) {
 TASK_TEST(a_foreign_threads_cancel_meets_the_end_of_a_task) {
   struct foreign f = {0};
   pthread_t thread;
-  if (!CHECK_INT(pthread_create(&thread, NULL, cancel_rounds, &f), 0)) return;
+  if (!CHECK_INT(weft__sys_thread_create(&thread, NULL, cancel_rounds, &f), 0)) return;
   for (int i = 0; i < COUNT_RACES / 10 && !weft_test_failed(); i++) {
     struct round r = {.victim_steps = i % 200, .canceller_steps = (i * 3) % 200};
     r.victim = weft_spawn(i % 2 ? compute : yield_once, &r, NULL);
@@ -174,7 +175,7 @@ TASK_TEST(a_foreign_threads_cancel_meets_the_end_of_a_task) {
     consistent(&r, code);
   }
   atomic_store(&f.stop, true);
-  pthread_join(thread, NULL);
+  weft__sys_thread_join(thread);
 }
 
 /* ---- several at once ---- */

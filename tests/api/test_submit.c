@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <weft.h>
 
+#include "base/sys.h"
 #include "counts.h"
 #include "log_capture.h"
 #include "task_test.h"
@@ -25,7 +26,8 @@ static void *submit_once(void *arg) {
 static int submit_on_a_thread(weft_runtime rt, weft_fn fn, void *arg, const weft_spawn_opts *opts) {
   struct thread_side s = {.rt = rt, .fn = fn, .arg = arg, .opts = opts, .answer = 12345};
   pthread_t thread;
-  if (CHECK_INT(pthread_create(&thread, NULL, submit_once, &s), 0)) pthread_join(thread, NULL);
+  if (CHECK_INT(weft__sys_thread_create(&thread, NULL, submit_once, &s), 0))
+    weft__sys_thread_join(thread);
   return s.answer;
 }
 
@@ -60,10 +62,10 @@ TASK_TEST(R3_a_submit_wakes_a_runtime_that_sleeps) {
   struct waker w = {.rt = weft_runtime_current(), .runs = &runs, .rounds = COUNT_RACES / 100};
   pthread_t thread;
   weft_task sleeper = weft_spawn(sleep_through, NULL, NULL);
-  if (!CHECK_INT(pthread_create(&thread, NULL, submit_when_quiet, &w), 0)) return;
+  if (!CHECK_INT(weft__sys_thread_create(&thread, NULL, submit_when_quiet, &w), 0)) return;
   while (latch_hits(&runs) < w.rounds)
     CHECK_INT(weft_sleep(weft_ms(2)), 0); /* asleep most of the time */
-  pthread_join(thread, NULL);
+  weft__sys_thread_join(thread);
   weft_cancel(sleeper);
   CHECK_INT(weft_await(sleeper), WEFT_ECANCELED);
 }
@@ -91,10 +93,11 @@ TASK_TEST(R3_many_threads_submit_at_once_and_nothing_is_lost) {
   atomic_int runs = 0;
   pthread_t thread[THREADS];
   struct flood f = {.rt = weft_runtime_current(), .runs = &runs, .n = COUNT_TASKS};
-  for (int i = 0; i < THREADS; i++) CHECK_INT(pthread_create(&thread[i], NULL, submit_many, &f), 0);
+  for (int i = 0; i < THREADS; i++)
+    CHECK_INT(weft__sys_thread_create(&thread[i], NULL, submit_many, &f), 0);
   while (atomic_load(&runs) < THREADS * COUNT_TASKS)
     if (!CHECK_INT(weft_yield(), 0) || weft_test_failed()) break;
-  for (int i = 0; i < THREADS; i++) pthread_join(thread[i], NULL);
+  for (int i = 0; i < THREADS; i++) weft__sys_thread_join(thread[i]);
   CHECK_INT(wait_until_live(1), 0);
   CHECK_INT(atomic_load(&runs), THREADS * COUNT_TASKS);
 }
@@ -124,8 +127,8 @@ TASK_TEST(submit_takes_the_options_of_spawn) {
   atomic_int sum = 0;
   struct thread_side s = {.rt = weft_runtime_current(), .arg = &sum};
   pthread_t thread;
-  CHECK_INT(pthread_create(&thread, NULL, submit_copies, &s), 0);
-  pthread_join(thread, NULL);
+  CHECK_INT(weft__sys_thread_create(&thread, NULL, submit_copies, &s), 0);
+  weft__sys_thread_join(thread);
   CHECK_INT(wait_until_live(1), 0);
   CHECK_INT(atomic_load(&sum), 5050);
 }
@@ -243,11 +246,11 @@ static void two_runtimes_run_at_once_and_submit_to_each_other(void **state) {
   struct other_runtime o = {0};
   pthread_t thread;
   (void)state;
-  assert_int_equal(pthread_create(&thread, NULL, run_other, &o), 0);
+  assert_int_equal(weft__sys_thread_create(&thread, NULL, run_other, &o), 0);
   latch_wait_thread(&o.up, 1);
   CHECK_INT(weft_run(talk_to_other, &o, NULL), 7);
   latch_hit(&o.stop);
-  pthread_join(thread, NULL);
+  weft__sys_thread_join(thread);
   CHECK_INT(o.result, 6);
   CHECK_INT(weft_submit(o.rt, return_zero, NULL, NULL), WEFT_ECLOSED);
 }

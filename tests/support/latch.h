@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <weft/errors.h>
+#include <weft/sim.h>
 #include <weft/task.h>
 
 /* Valid when zeroed. */
@@ -34,7 +35,10 @@ static inline int latch_wait(struct latch *l, int n) {
 
 /* Waits on a thread outside the runtime. */
 static inline void latch_wait_thread(struct latch *l, int n) {
-  while (latch_hits(l) < n) sched_yield();
+  while (latch_hits(l) < n) {
+    sched_yield();
+    weft_sim_point(); /* a simulated thread */
+  }
 }
 
 #endif

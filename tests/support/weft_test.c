@@ -43,9 +43,45 @@ static int wrapped_teardown(void **state) {
   return w->test->teardown_func ? w->test->teardown_func(&w->state) : 0;
 }
 
+/* The seeds to run each test with, from WEFT_TEST_SEEDS=FIRST+COUNT; count 0: none. */
+static struct {
+  unsigned long long first, count;
+} seeds;
+
+static bool read_seeds(void) {
+  const char *text = getenv("WEFT_TEST_SEEDS");
+  if (!text || !*text) return true;
+  char end;
+  return sscanf(text, "%llu+%llu%c", &seeds.first, &seeds.count, &end) == 2 && seeds.count > 0;
+}
+
+static void set_seed(unsigned long long seed) {
+  char text[24];
+  snprintf(text, sizeof text, "%llu", seed);
+  setenv("WEFT_SEED", text, 1);
+  if (seed % 4 == 0)
+    setenv("WEFT_MIGRATE", "1", 1);
+  else
+    unsetenv("WEFT_MIGRATE");
+}
+
+/* The test under each seed, until one fails. Every fourth moves its tasks at every suspension. */
+static void run_seeds(struct wrapped *w) {
+  for (unsigned long long i = 0; i < seeds.count && !atomic_load(&failure.failed); i++) {
+    unsigned long long seed = seeds.first + i;
+    set_seed(seed);
+    w->test->test_func(&w->state);
+    if (atomic_load(&failure.failed))
+      print_error("with WEFT_SEED=%llu%s\n", seed, seed % 4 == 0 ? " WEFT_MIGRATE=1" : "");
+  }
+}
+
 static void wrapped_run(void **state) {
   struct wrapped *w = *state;
-  w->test->test_func(&w->state);
+  if (seeds.count)
+    run_seeds(w);
+  else
+    w->test->test_func(&w->state);
   if (!atomic_load(&failure.failed)) return;
   /* The winner is between its two stores for a few instructions at most. */
   while (!atomic_load_explicit(&failure.written, memory_order_acquire)) {}
@@ -131,6 +167,10 @@ static int run(const char *group, const struct CMUnitTest *tests, size_t n) {
 int weft_test_main(int argc, char **argv, const struct CMUnitTest *tests, size_t n) {
   const char *slash = strrchr(argv[0], '/');
   const char *program = slash ? slash + 1 : argv[0];
+  if (!read_seeds()) {
+    fprintf(stderr, "%s: WEFT_TEST_SEEDS is not FIRST+COUNT\n", program);
+    return EXIT_FAILURE;
+  }
   if (argc == 1) return run(program, tests, n);
   if (argc == 2 && strcmp(argv[1], "--list") == 0) {
     for (size_t i = 0; i < n; i++) puts(tests[i].name);

@@ -1,0 +1,101 @@
+/* The seam as simulated threads see it: threads, sleep and time are played, the rest is the kernel's.
+ * On any other thread everything is the kernel's. Compiled without TSan, as sim.c.
+ */
+#include <fcntl.h>
+#include <string.h>
+
+#include <weft/errors.h>
+
+#include "base/clock.h"
+#include "base/sim_threads.h"
+
+/* A clock that no other thread of the process can have. */
+#define PLAYED_CLOCK ((clockid_t)-1000)
+
+/* A sleep may end without a reason, and up to a microsecond before its time (futex.h). */
+enum { SPURIOUS_ONE_IN = 32, EARLY_NS = 1000 };
+
+static int sim_futex_wait(const void *word, uint32_t expected, const struct timespec *abs) {
+  if (!weft__sim_here()) return weft__sys_real.futex_wait(word, expected, abs);
+  weft__sim_pass(); /* the word may change before the comparison, */
+  if (__atomic_load_n((const uint32_t *)word, __ATOMIC_RELAXED) != expected) return WEFT_EAGAIN;
+  if (weft__sim_draw(SPURIOUS_ONE_IN) == 0) return weft__sim_draw(2) ? 0 : WEFT_EINTR;
+  uint64_t deadline = UINT64_MAX;
+  if (abs) {
+    deadline = (uint64_t)abs->tv_sec * WEFT__NS_PER_SEC + (uint64_t)abs->tv_nsec;
+    deadline -= weft__sim_draw(2) ? 0 : weft__sim_draw(EARLY_NS);
+  }
+  /* but not between it and going to sleep. */
+  return weft__sim_wait(word, deadline, -1) ? 0 : WEFT_ETIMEDOUT;
+}
+
+static int sim_futex_wake(const void *word, int n) {
+  if (!weft__sim_here()) return weft__sys_real.futex_wake(word, n);
+  return (int)weft__sim_wake(word, (unsigned)n);
+}
+
+static int sim_membarrier(int cmd, unsigned flags) {
+  return weft__sim_here() ? 0 : weft__sys_real.membarrier(cmd, flags);
+}
+
+static int sim_sched_yield(void) {
+  if (!weft__sim_here()) return weft__sys_real.sched_yield();
+  weft__sim_pass();
+  return 0;
+}
+
+static int sim_thread_create(pthread_t *ret, const pthread_attr_t *attr, void *(*fn)(void *),
+                             void *arg) {
+  if (!weft__sim_here()) return weft__sys_real.thread_create(ret, attr, fn, arg);
+  return weft__sim_thread_create(ret, fn, arg);
+}
+
+static int sim_thread_join(pthread_t thread) {
+  return weft__sim_here() ? weft__sim_thread_join(thread) : weft__sys_real.thread_join(thread);
+}
+
+static int sim_thread_detach(pthread_t thread) {
+  return weft__sim_here() ? weft__sim_thread_detach(thread) : weft__sys_real.thread_detach(thread);
+}
+
+static int sim_thread_cpu_clock(pthread_t thread, clockid_t *ret) {
+  if (!weft__sim_here()) return weft__sys_real.thread_cpu_clock(thread, ret);
+  *ret = PLAYED_CLOCK;
+  return 0;
+}
+
+static int sim_thread_name(pthread_t thread, const char *name) {
+  return weft__sim_here() ? 0 : weft__sys_real.thread_name(thread, name);
+}
+
+/* A thread's CPU time: whether it has computed since it was last asked, or was blocked, is drawn. */
+static int sim_clock_gettime(clockid_t clock, struct timespec *ret) {
+  if (!weft__sim_here() || clock != PLAYED_CLOCK) return weft__sys_real.clock_gettime(clock, ret);
+  uint64_t ns = weft__sim_draw(2) ? weft__now() : 0;
+  ret->tv_sec = (time_t)(ns / WEFT__NS_PER_SEC);
+  ret->tv_nsec = (long)(ns % WEFT__NS_PER_SEC);
+  return 0;
+}
+
+/* What /proc tells of a simulated thread would be about the playing one. */
+static int sim_open(const char *path, int flags, int mode) {
+  if (weft__sim_here() && strncmp(path, "/proc/self/task/", 16) == 0) return WEFT_ENOENT;
+  return weft__sys_real.open(path, flags, mode);
+}
+
+const struct weft__sys_table *weft__sim_sys(void) {
+  static struct weft__sys_table table;
+  table = weft__sys_real;
+  table.futex_wait = sim_futex_wait;
+  table.futex_wake = sim_futex_wake;
+  table.membarrier = sim_membarrier;
+  table.sched_yield = sim_sched_yield;
+  table.thread_create = sim_thread_create;
+  table.thread_join = sim_thread_join;
+  table.thread_detach = sim_thread_detach;
+  table.thread_cpu_clock = sim_thread_cpu_clock;
+  table.thread_name = sim_thread_name;
+  table.clock_gettime = sim_clock_gettime;
+  table.open = sim_open;
+  return &table;
+}

@@ -1,0 +1,233 @@
+#include "core/simulate.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/point.h"
+#include "base/sim.h"
+#include "core/cancel.h"
+#include "core/worker.h"
+
+enum { NAMED_AT_MOST = 20 };
+
+/* ---- what the simulated threads ask ---- */
+
+static void *get_self(void) {
+  return weft__self();
+}
+
+static void set_self(void *w) {
+  weft__self_set(w);
+}
+
+static weft__context *task_context(void) {
+  struct weft__task *t = weft__current_task();
+  return t ? t->ctx : NULL;
+}
+
+/* ---- checks ---- */
+
+/* A task that could go on now and that nobody runs. Called when no thread runs and every worker sleeps:
+ * then every task waits, or waits for one that it runs on its own stack. */
+static bool is_lost(struct weft__task *t, uint64_t word) {
+  switch (weft__word_phase(word)) {
+  case WEFT__UNSTARTED:
+  case WEFT__ARMED:
+    return true;
+  case WEFT__RUNNING:
+    return weft__load_acquire_ptr(&t->inline_child) == NULL;
+  default:
+    return false;
+  }
+}
+
+typedef void visit_fn(struct weft__runtime *rt, struct weft__task *t, uint64_t word, void *arg);
+
+static void each_live(struct weft__runtime *rt, visit_fn *visit, void *arg) {
+  for (struct weft__task_slab *s = weft__load_acquire_ptr(&rt->tasks.slabs); s; s = s->next)
+    for (int i = 0; i < WEFT__TASKS_PER_SLAB; i++) {
+      uint64_t word = weft__load_acquire_u64(&s->tasks[i].word);
+      unsigned phase = weft__word_phase(word);
+      if (phase != WEFT__FREE && phase != WEFT__DONE) visit(rt, &s->tasks[i], word, arg);
+    }
+}
+
+static void check_not_lost(struct weft__runtime *rt, struct weft__task *t, uint64_t word,
+                           void *arg) {
+  const struct weft__simulated *sim = arg;
+  if (!is_lost(t, word)) return;
+  char line[256] = "?";
+  (void)rt;
+  weft_task_describe(weft__handle(t, word), line, sizeof line);
+  weft__fatal("simulation with seed %llu: every worker sleeps, but this task could run: %s",
+              (unsigned long long)sim->seed, line);
+}
+
+static void on_quiet(void *arg) {
+  struct weft__simulated *sim = arg;
+  struct weft__runtime *rt = sim->rt;
+  if (!rt || weft__life(rt) == WEFT__ENDED) return;
+  if (weft__load_seq_u32(&rt->parked) != rt->nworkers) return;
+  each_live(rt, check_not_lost, sim);
+}
+
+void weft__simulated_slice(struct weft__worker *w, struct weft__task *t) {
+  struct weft__runtime *rt = w->rt;
+  unsigned phase = weft__word_phase(weft__load_relaxed_u64(&t->word));
+  WEFT__ASSERT(phase == WEFT__RUNNING);
+  for (unsigned i = 0; i < rt->nworkers + rt->nreserves; i++)
+    WEFT__ASSERT(&rt->workers[i] == w || rt->workers[i].current != t);
+}
+
+static void check_worker(struct weft__worker *w) {
+  WEFT__ASSERT(weft__ring_len(&w->ring) == 0);
+  WEFT__ASSERT(weft__tasklist_count(&w->inbox) == 0);
+  WEFT__ASSERT(weft__tasklist_count(&w->hogs) == 0);
+  WEFT__ASSERT(w->current == NULL);
+  if (w->reserve) return;
+  WEFT__ASSERT(w->own_timers.count == 0);
+  WEFT__ASSERT(weft__load_relaxed_u32(&w->own_loop.posted) == 0);
+  WEFT__ASSERT(weft__load_relaxed_ptr(&w->own_loop.driver) == NULL);
+}
+
+void weft__simulated_end(struct weft__runtime *rt) {
+  if (rt->sim->stuck > 1) return; /* given up: what is left is what could not be ended */
+  WEFT__ASSERT(weft__tasks_live(rt) == 0);
+  WEFT__ASSERT(weft__tasklist_count(&rt->ready) == 0);
+  WEFT__ASSERT(weft__load_relaxed_u32(&rt->held) == 0);
+  for (unsigned i = 0; i < rt->nworkers + rt->nreserves; i++) check_worker(&rt->workers[i]);
+}
+
+/* ---- when nothing can go on ---- */
+
+static void name_one(struct weft__runtime *rt, struct weft__task *t, uint64_t word, void *arg) {
+  unsigned *named = arg;
+  char line[256];
+  if ((*named)++ < NAMED_AT_MOST &&
+      weft_task_describe(weft__handle(t, word), line, sizeof line) > 0)
+    weft__log(rt, "  %s", line);
+}
+
+static void cancel_one(struct weft__runtime *rt, struct weft__task *t, uint64_t word, void *arg) {
+  (void)rt;
+  (void)arg;
+  weft__cancel_task(t, weft__word_key(word));
+}
+
+static void report_deadlock(struct weft__simulated *sim) {
+  unsigned named = 0;
+  weft__log(sim->rt,
+            "simulation with seed %llu: deadlock: every task waits, and nothing is awaited:",
+            (unsigned long long)sim->seed);
+  each_live(sim->rt, name_one, &named);
+  if (named > NAMED_AT_MOST) weft__log(sim->rt, "  and %u more", named - NAMED_AT_MOST);
+}
+
+/* First everything is cancelled, as at the end of a run. Tasks that do not end by that are left where
+ * they are. */
+static bool on_stuck(void *arg) {
+  struct weft__simulated *sim = arg;
+  struct weft__runtime *rt = sim->rt;
+  if (!rt || weft__life(rt) == WEFT__ENDED) return false;
+  sim->failure = WEFT_EDEADLK;
+  if (sim->stuck++ == 0) {
+    report_deadlock(sim);
+    each_live(rt, cancel_one, NULL);
+  } else {
+    rt->timed_out = true;
+    weft__store_release_u32(&rt->life, WEFT__ENDED);
+  }
+  for (unsigned i = 0; i < rt->nworkers; i++) weft__unpark(&rt->workers[i]);
+  return sim->stuck <= 2;
+}
+
+/* ---- a run ---- */
+
+int weft__run_simulated(weft_fn fn, void *arg, const weft_run_opts *opts,
+                        struct weft__simulated *sim, const void *site, weft_sim_report *ret) {
+  /* The clock of a runtime that runs would jump. */
+  if (weft__runtime_any()) return WEFT_EBUSY;
+  struct weft__sim_setup setup = {
+      .seed = sim->seed,
+      .record = sim->record,
+      .follow = sim->follow,
+      .hooks = {get_self, set_self, task_context, on_quiet, on_stuck, sim},
+  };
+  int r = weft__sim_begin(&setup);
+  if (r < 0) return r;
+  sim->failure = 0;
+  sim->stuck = 0;
+  weft_run_opts mine = *opts;
+  if (mine.workers == 0 && !mine.exact && !getenv("WEFT_WORKERS"))
+    mine.workers = 1 + (int)weft__sim_draw(4);
+  r = weft__run(fn, arg, &mine, sim->seed, sim, site);
+  if (sim->failure) r = sim->failure;
+  struct weft__sim_report played;
+  weft__sim_end(&played);
+  *ret = (weft_sim_report){
+      .runs = 1,
+      .seed = sim->seed,
+      .code = r,
+      .workers = sim->workers,
+      .decisions = played.decisions,
+      .switches = played.switches,
+      .time = (weft_ns)played.ns,
+      .diverged = played.diverged,
+  };
+  return r;
+}
+
+/* ---- the public side ---- */
+
+static int next_run(weft_fn fn, void *arg, const weft_sim_opts *o, uint64_t seed, const void *site,
+                    weft_sim_report *ret) {
+  static const weft_run_opts defaults;
+  struct weft__simulated sim = {.follow = o->follow, .record = o->record, .seed = seed};
+  return weft__run_simulated(fn, arg, o->run ? o->run : &defaults, &sim, site, ret);
+}
+
+int weft_simulate(weft_fn fn, void *arg, const weft_sim_opts *opts, weft_sim_report *ret) {
+  static const weft_sim_opts defaults;
+  const weft_sim_opts *o = opts ? opts : &defaults;
+  const void *site = __builtin_return_address(0);
+  if (weft__in_child()) return WEFT_ECHILD;
+  if (weft__self()) return WEFT_ENESTED;
+  if (!fn || o->time_limit < 0) return WEFT_EINVAL;
+  if (o->record && o->record->capacity && !o->record->decisions) return WEFT_EINVAL;
+  if (o->follow && o->follow->capacity && !o->follow->decisions) return WEFT_EINVAL;
+  int r = weft__process_init();
+  if (r < 0) return r;
+  uint64_t n = o->follow ? 1 : o->seeds ? o->seeds : 1000;
+  uint64_t first = o->follow ? o->follow->seed : o->first_seed ? o->first_seed : 1;
+  uint64_t begin = weft__now();
+  weft_sim_report report = {0};
+  for (uint64_t i = 0; i < n && r >= 0; i++) {
+    if (o->time_limit && i > 0 && weft__now() - begin >= (uint64_t)o->time_limit) break;
+    r = next_run(fn, arg, o, first + i, site, &report);
+    if (report.runs == 0) return r; /* refused */
+    report.runs = i + 1;
+  }
+  if (ret) *ret = report;
+  return r < 0 ? r : 0;
+}
+
+bool weft_simulated(void) {
+  return weft__sim_here();
+}
+
+uint64_t weft_sim_seed(void) {
+  return weft__sim_here() ? weft__sim_seed() : 0;
+}
+
+void weft_sim_point(void) {
+  weft__point();
+}
+
+uint32_t weft_sim_random(uint32_t n) {
+  return weft__sim_here() ? weft__sim_draw(n) : 0;
+}
+
+void weft_sim_work(weft_ns ns) {
+  if (weft__sim_here() && ns > 0) weft__sim_stall((uint64_t)ns);
+}
