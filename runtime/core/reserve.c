@@ -8,7 +8,9 @@
 #include "core/thread.h"
 #include "core/worker.h"
 
-enum { TURN_EVERY = 8 }; /* tasks between looks at the leased loop */
+#ifndef WEFT__RESERVE_TURN_EVERY
+#define WEFT__RESERVE_TURN_EVERY 8 /* tasks between looks at the leased loop */
+#endif
 
 static struct weft__worker *reserve_of(struct weft__worker *w) {
   struct weft__runtime *rt = w->rt;
@@ -52,7 +54,8 @@ static void serve(struct weft__worker *r, struct weft__worker *w) {
     weft__loop_turn(r->loop);
     weft__make_ready_chain(weft__timers_fire(r->timers, weft__now()));
     struct weft__task *t = NULL;
-    for (int i = 0; i < TURN_EVERY && (t = take(r, w)) != NULL; i++) weft__run_task(r, t);
+    for (int i = 0; i < WEFT__RESERVE_TURN_EVERY && (t = take(r, w)) != NULL; i++)
+      weft__run_task(r, t);
     if (!t) reserve_sleep(r, w);
   }
 }
@@ -84,9 +87,12 @@ static void *reserve_main(void *arg) {
   weft__worker_thread_begin(r);
   weft__thread_short_slice();
   while (weft__life(r->rt) != WEFT__ENDED) {
-    if (weft__load_acquire_u32(&r->lease) == WEFT__LEASE_WANTED) lease(r, w);
-    /* A want that came during the lease is repeated by the monitor as long as it holds. */
-    weft__xchg_u32(&r->lease, WEFT__LEASE_NONE);
+    if (weft__load_acquire_u32(&r->lease) == WEFT__LEASE_WANTED) {
+      lease(r, w);
+      /* A want that came during the lease is repeated by the monitor as long as it holds. One that
+       * comes from here on has changed the park word too, if that is not asleep yet. */
+      weft__xchg_u32(&r->lease, WEFT__LEASE_NONE);
+    }
     uint32_t awake = WEFT__AWAKE;
     if (weft__cas_seq_u32(&r->park, &awake, WEFT__ON_FUTEX) && weft__life(r->rt) != WEFT__ENDED)
       weft__sleep_until(r, WEFT__ON_FUTEX, WEFT__NEVER);
