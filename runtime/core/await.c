@@ -34,7 +34,7 @@ static int run_inline(struct weft__worker *w, struct weft__task *cur, struct wef
   w->current = t;
   weft__count(&w->counters.inline_run);
   int saved = weft__thread_error_get(); /* it belongs to the task, not to the thread */
-  int code = t->fn(t->arg);
+  int code = weft__task_fn(t)(t->arg);
   w = weft__self();
   if (weft__unlikely(!w)) weft__end_child(code);
   weft__task_finish(w, t, code);

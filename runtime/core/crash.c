@@ -35,15 +35,17 @@ static void put_number(struct text *t, uint64_t n, unsigned base) {
 }
 
 static void put_task(struct text *t, const struct weft__task *task) {
+  /* Not through the shim: a signal handler passes no points. */
+  const char *name = task ? atomic_load_explicit(&task->name.v, memory_order_relaxed) : NULL;
   if (!task) {
     put(t, "an unknown task");
-  } else if (task->name) {
+  } else if (name) {
     put(t, "task '");
-    put(t, task->name);
+    put(t, name);
     put(t, "'");
   } else {
     put(t, "task running 0x");
-    put_number(t, (uint64_t)(uintptr_t)task->fn, 16);
+    put_number(t, (uintptr_t)atomic_load_explicit(&task->fn.v, memory_order_relaxed), 16);
   }
 }
 

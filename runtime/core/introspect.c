@@ -25,7 +25,7 @@ static uint64_t word_of(weft_task h) {
 
 const char *weft_task_name(weft_task h) {
   if (!h.slot_ || weft__in_child() || !word_of(h)) return NULL;
-  const char *name = ((struct weft__task *)h.slot_)->name;
+  const char *name = weft__task_name(h.slot_);
   return word_of(h) ? name : NULL; /* it may have changed hands meanwhile */
 }
 
@@ -70,15 +70,12 @@ static void symbol(const void *address, char *buf, size_t size) {
   }
 }
 
-static const void *code_address(weft_fn fn) {
-  return (const void *)(uintptr_t)fn;
-}
-
 void weft__task_label(struct weft__task *t, char *buf, size_t size) {
-  if (t->name)
-    snprintf(buf, size, "'%s'", t->name);
+  const char *name = weft__task_name(t);
+  if (name)
+    snprintf(buf, size, "'%s'", name);
   else
-    symbol(code_address(t->fn), buf, size);
+    symbol(weft__load_acquire_ptr(&t->fn), buf, size);
 }
 
 int weft_task_describe(weft_task h, char *buf, size_t size) {
@@ -88,9 +85,10 @@ int weft_task_describe(weft_task h, char *buf, size_t size) {
   uint64_t word = word_of(h);
   if (!word) return WEFT_ESTALE;
   char fn[96], site[96], name[96];
-  symbol(code_address(t->fn), fn, sizeof fn);
-  symbol(t->site, site, sizeof site);
-  snprintf(name, sizeof name, "%s", t->name ? t->name : "-");
+  const char *given = weft__task_name(t);
+  symbol(weft__load_acquire_ptr(&t->fn), fn, sizeof fn);
+  symbol(weft__load_acquire_ptr(&t->site), site, sizeof site);
+  snprintf(name, sizeof name, "%s", given ? given : "-");
   const char *state = state_name(word, t);
   const char *cancelled = weft__word_count(word) ? ", cancel requested" : "";
   if (!word_of(h)) return WEFT_ESTALE;

@@ -29,7 +29,7 @@ int weft__spawn_apply(struct weft__task *t, const weft_spawn_opts *opts) {
     memcpy(t->copy, t->arg, opts->arg_size);
     t->arg = t->copy;
   }
-  t->name = opts->name;
+  weft__task_set_name(t, opts->name);
   t->stack_size = opts->stack_size;
   t->pinned = opts->pinned;
   if (opts->pinned || opts->stack_size != 0)
@@ -45,9 +45,8 @@ static inline __attribute__((always_inline)) int make(struct weft__worker *w, we
   if (weft__unlikely(r < 0)) return r;
   struct weft__task *t = weft__task_new(&w->rt->tasks, &w->cache);
   if (weft__unlikely(!t)) return WEFT_ENOMEM;
-  t->fn = fn;
+  weft__task_set_fn(t, fn, site);
   t->arg = arg;
-  t->site = site;
   t->owner = owner;
   if (weft__unlikely(opts != NULL)) {
     t->home = w->reserve ? &w->rt->workers[w->index] : w;

@@ -76,9 +76,8 @@ static int make_foreign(struct weft__runtime *rt, weft_fn fn, void *arg,
   struct weft__task *t = weft__task_new(&rt->tasks, &cache);
   weft__task_cache_drain(&rt->tasks, &cache);
   if (!t) return WEFT_ENOMEM;
-  t->fn = fn;
+  weft__task_set_fn(t, fn, site);
   t->arg = arg;
-  t->site = site;
   if (opts && weft__spawn_apply(t, opts) < 0) {
     weft__task_unref(&rt->tasks, NULL, t, 2);
     return WEFT_ENOMEM;

@@ -94,7 +94,7 @@ void weft__task_free_slow(struct weft__task_pool *p, struct weft__task_cache *c,
   if (t->has_opts) {
     weft__free(t->copy);
     t->copy = NULL;
-    t->name = NULL;
+    weft__task_set_name(t, NULL);
     t->home = NULL;
     t->stack_size = 0;
     t->proc_death = 0;

@@ -70,14 +70,15 @@ struct weft__task {
   weft__atomic_u64 word;     /* claim.h */
   weft__atomic_u32 refs;     /* acq_rel */
   int code;                  /* written by the finisher before DONE */
-  weft_fn fn;                /* written by the spawner, constant while the task lives */
+  weft__atomic_ptr fn;       /* weft_fn: weft__task_fn and the like; written by the spawner, constant
+                               while the task lives */
   void *arg;                 /* likewise */
   weft__atomic_u32 watched;  /* what its end has to look at (enum weft__watched); changed under the
                                lock; seq_cst with word's DONE */
   bool pinned;               /* constant: runs on `home` only */
   bool has_opts;             /* the task's: a field of the second part, or proc_death, is set */
   bool sticky;               /* the task's: a cancel was delivered and not caught */
-  const void *site;          /* constant: return address of the spawn */
+  weft__atomic_ptr site;     /* constant: return address of the spawn */
   struct weft__owner *owner; /* constant: NULL, or told when it ends */
   weft__context *ctx;        /* where it is suspended; its awaiter's while it runs inline */
 
@@ -109,7 +110,7 @@ struct weft__task {
 
   /* From the options of the spawn. */
   struct weft__worker *home; /* where a pinned task runs */
-  const char *name;
+  weft__atomic_ptr name;     /* const char * */
   void *copy;        /* the copied argument, freed with the task */
   size_t stack_size; /* 0: the run's */
 };
@@ -134,6 +135,24 @@ struct weft__task_cache {
   struct weft__task *head; /* through link[WEFT__LINK_READY] */
   uint32_t count;
 };
+
+/* fn, site and name are also read for a description, which another thread may ask for with a handle
+ * that is stale a moment later: it reads them and then looks whether the word still names the task.
+ * Release and acquire make that look see at least the end of the task whose successor's field was
+ * read. The task itself and its workers read relaxed. */
+static inline void weft__task_set_fn(struct weft__task *t, weft_fn fn, const void *site) {
+  weft__store_release_ptr(&t->fn, (void *)(uintptr_t)fn);
+  weft__store_release_ptr(&t->site, (void *)(uintptr_t)site);
+}
+static inline weft_fn weft__task_fn(struct weft__task *t) {
+  return (weft_fn)(uintptr_t)weft__load_relaxed_ptr(&t->fn);
+}
+static inline void weft__task_set_name(struct weft__task *t, const char *name) {
+  weft__store_release_ptr(&t->name, (void *)(uintptr_t)name);
+}
+static inline const char *weft__task_name(struct weft__task *t) {
+  return weft__load_acquire_ptr(&t->name);
+}
 
 /* Handles. */
 static inline weft_task weft__handle(struct weft__task *t, uint64_t word) {

@@ -49,7 +49,7 @@ _Noreturn void weft__end_child(int code) {
 
 static void task_entry(void *arg) {
   struct weft__task *t = arg;
-  int code = t->fn(t->arg);
+  int code = weft__task_fn(t)(t->arg);
   struct weft__worker *w = weft__self();
   if (!w) weft__end_child(code);
   weft__task_finish(w, t, code);

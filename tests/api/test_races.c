@@ -4,6 +4,7 @@
  * every order comes up. What is checked holds for every order: the answer of weft_cancel and the
  * code of the task agree. */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <weft.h>
@@ -267,6 +268,47 @@ TASK_TEST(wait_for_task_meets_the_end_of_its_task) {
   }
 }
 
+/* ---- a description and the memory's next task ---- */
+
+struct described {
+  weft_task task;
+  atomic_bool there; /* release after task, acquire before it is read */
+  atomic_bool seen;  /* relaxed: the description must need no other order than its own */
+};
+
+static void *describe(void *arg) {
+  struct described *d = arg;
+  char line[256];
+  while (!atomic_load_explicit(&d->there, memory_order_acquire)) sched_yield();
+  CHECK(weft_task_describe(d->task, line, sizeof line) > 0);
+  CHECK_STR(weft_task_name(d->task), "described");
+  atomic_store_explicit(&d->seen, true, memory_order_relaxed);
+  return NULL;
+}
+
+static int wait_until_seen(void *arg) {
+  struct described *d = arg;
+  int r = 0;
+  while (!atomic_load_explicit(&d->seen, memory_order_relaxed) && r == 0) r = weft_yield();
+  return r;
+}
+
+TASK_TEST(a_description_meets_the_next_task_in_the_same_memory) {
+  for (int i = 0; i < COUNT_RUNS; i++) {
+    struct described d = {.there = false};
+    pthread_t thread;
+    if (!CHECK_INT(pthread_create(&thread, NULL, describe, &d), 0)) return;
+    d.task = weft_spawn(wait_until_seen, &d, &(weft_spawn_opts){.name = "described"});
+    atomic_store_explicit(&d.there, true, memory_order_release);
+    CHECK_INT(weft_await(d.task), 0);
+    weft_task next[4];
+    for (int k = 0; k < 4; k++)
+      next[k] = weft_spawn(return_seven, NULL, &(weft_spawn_opts){.name = "next"});
+    for (int k = 0; k < 4; k++) CHECK_INT(weft_await(next[k]), 7);
+    pthread_join(thread, NULL);
+  }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_cancel_meets_a_task_that_begins_and_ends),
     cmocka_unit_test(a_cancel_meets_a_task_that_yields),
@@ -280,6 +322,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(several_awaits_meet_and_one_gets_the_code),
     cmocka_unit_test(a_wake_up_meets_its_timeout_and_nothing_is_lost),
     cmocka_unit_test(wait_for_task_meets_the_end_of_its_task),
+    cmocka_unit_test(a_description_meets_the_next_task_in_the_same_memory),
 };
 
 int main(int argc, char **argv) {
