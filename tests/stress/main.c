@@ -9,7 +9,8 @@
 #include "base/cpus.h"
 #include "report.h"
 
-struct stress_options stress_options = {.seconds = 10, .points = -1, .stall = COUNTS_PICK(60, 180, 300)};
+struct stress_options stress_options = {
+    .seconds = 10, .points = -1, .stall = COUNTS_PICK(60, 180, 300)};
 
 static const char *only;
 static struct stress_report reports[64];
@@ -179,7 +180,7 @@ static int nothing(void *arg) {
   return 0;
 }
 
-/* What stays for good after a first run: a pipe of libuv's, and what one-time beginnings allocate. */
+/* What stays for good after a first run: a pipe of libuv's, and what beginnings allocate once. */
 static void settle(void) {
   EXPECT_INT(weft_run(nothing, NULL, NULL), 0);
 }
@@ -211,6 +212,7 @@ int main(int argc, char **argv) {
   parse(argc, argv);
   select_workloads();
   signal(SIGPIPE, SIG_IGN);
+  unsetenv("WEFT_SEED"); /* it would make the runs simulated ones */
   prepare();
   settle();
   stress_points_set(0, stress_options.seed);

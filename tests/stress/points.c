@@ -1,6 +1,6 @@
-/* What a thread does at a marked point: mostly nothing; now and then it gives up the CPU, computes a
- * little, or sleeps, so that another thread comes in between two steps that follow each other
- * closely. Some threads are slow for a while: they act at every tenth point, which is how a protocol
+/* What a thread does at a marked point: mostly nothing; now and then it gives up the CPU, computes
+ * a little, or sleeps, so that another thread comes in between two steps that follow each other
+ * closely. Some threads are slow for a while and act at every tenth point: that is how a protocol
  * meets a partner that has been preempted.
  *
  * A point may be under a spinlock, so it never waits for anything but time; and it must not order

@@ -18,8 +18,8 @@ static void log_line(const char *line, void *arg) {
   stress_fail("the runtime says: %s", line);
 }
 
-void stress_round_init(struct stress_round *r, const struct stress_workload *workload, uint64_t seed,
-                       struct weft__rng *rng) {
+void stress_round_init(struct stress_round *r, const struct stress_workload *workload,
+                       uint64_t seed, struct weft__rng *rng) {
   memset(r, 0, sizeof *r);
   weft__rng_init(rng, seed, 0);
   r->workload = workload;
@@ -27,7 +27,6 @@ void stress_round_init(struct stress_round *r, const struct stress_workload *wor
   r->rng = rng;
   r->opts.log = log_line;
   r->opts.log_arg = r;
-  r->opts.seed = seed | 1;
   r->opts.workers = stress_one_in(rng, 8) ? 1 : 1 + (int)stress_draw(rng, stress_options.workers);
   r->opts.no_reserve = stress_one_in(rng, 4);
   r->opts.no_spin = stress_one_in(rng, 4);

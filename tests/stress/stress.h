@@ -2,13 +2,13 @@
  *
  * Nothing here is deterministic. The machine chooses the schedule; the test makes the rare orders
  * common: threads give up the CPU at marked points (points.c), plain threads compete for the CPUs
- * (hogs.c), and there are more workers than CPUs. A workload is a function that runs one short round
- * and checks itself; the shape of a round is drawn from its seed. After every round nothing may be
- * left of it: memory, descriptors, threads (remains.c). A round that hangs is described and ended
+ * (hogs.c), and there are more workers than CPUs. A workload is a function that runs one round and
+ * checks itself; the shape of a round is drawn from its seed. After every round nothing may be left
+ * of it: memory, descriptors, threads (remains.c). A round that hangs is described and ended
  * (watch.c).
  *
  * The bookkeeping must not order what the runtime is supposed to order, or it would hide a missing
- * barrier: marks and results are plain memory, which the race detector then watches, and figures are
+ * barrier: marks and results are plain memory, which the race detector then watches; figures are
  * relaxed atomics.
  */
 #ifndef WEFT_TESTS_STRESS_H
@@ -89,9 +89,9 @@ struct stress_round {
   _Atomic(struct weft__runtime *) rt; /* while it runs; for the description of a hang */
 };
 
-/* Draws the options of a round with this seed. rng is the caller's memory for it. */
-void stress_round_init(struct stress_round *r, const struct stress_workload *workload, uint64_t seed,
-                       struct weft__rng *rng);
+/* Draws the options of a round. rng is the caller's memory for it. */
+void stress_round_init(struct stress_round *r, const struct stress_workload *workload,
+                       uint64_t seed, struct weft__rng *rng);
 
 /* weft_run with the round's options. Unless the round leaves tasks, the main task waits until it is
  * the last one, and one that stays is a hang. Returns the main task's code. */

@@ -1,5 +1,5 @@
-/* Exact mode: whatever the machine does around it, the same program takes the same steps in the same
- * order, and what stands between two awaits is not interrupted. */
+/* Exact mode: whatever the machine does around it, the same program takes the same steps in the
+ * same order, and what stands between two awaits is not interrupted. */
 #include <string.h>
 
 #include "base/choice.h"

@@ -1,5 +1,5 @@
-/* Groups in groups whose children fail, are cancelled, cancel their own group or spawn into it, with
- * and without a limit. After join no child is alive, and the result is one that the children
+/* Groups in groups whose children fail, are cancelled, cancel their own group or spawn into it,
+ * with and without a limit. After join no child is alive, and the result is one that the children
  * explain. And gather, with handles given twice, failing tasks and cancelled callers. */
 #include "base/choice.h"
 #include "stress.h"
@@ -67,7 +67,7 @@ static bool own_error(int code) {
   return code <= STRESS_OWN_ERROR && code > STRESS_OWN_ERROR - 50;
 }
 
-/* What join said against what the children did. A child may also have been cancelled as it returned. */
+/* What join said against what the children did. One may have been cancelled as it returned. */
 static void check_group(weft_group *g, struct member *child, const int *spawned, bool collect,
                         int joined) {
   int own_errors = 0;

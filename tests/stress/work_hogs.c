@@ -1,5 +1,5 @@
 /* Tasks that keep their workers for many milliseconds beside others that sleep, yield, wait for
- * descriptors and for each other: loops and timers are leased to reserves and recalled all the time. */
+ * descriptors and for each other: loops and timers go to reserves and come back all the time. */
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 /* Everything at once: tasks that draw what they do next from all there is: start, await, gather and
- * join others, sleep, wait under deadlines, call threads, cancel, catch, shield, compute, look at each
- * other. Whatever they do, each runs once and nothing is left. */
+ * join others, sleep, wait under deadlines, call threads, cancel, catch, shield, compute, look at
+ * each other. Whatever they do, each runs once and nothing is left. */
 #include <fcntl.h>
 #include <unistd.h>
 
