@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "base/atomics.h"
+#include "base/check.h"
 #include "base/sim.h"
 
 static inline void weft__mutex_lock(pthread_mutex_t *m) {
