@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include "base/sys.h"
 #include "blocking_test.h"
 #include "counts.h"
 
@@ -22,6 +23,27 @@ static void grows_while_jobs_block(void **state) {
   CHECK(ticks <= 2000 * COUNTS_SLOWER);
   CHECK_UINT(stats_of(&p).threads, N);
   CHECK(!next_tick(&p)); /* nothing waits any more */
+  open_gate(&gate);
+  pool_close(&p);
+}
+
+/* The thread's CPU clock has to tell, where the kernel's word cannot be had. */
+static void grows_without_proc_too(void **state) {
+  enum { N = 6 };
+  static struct probe probes[N];
+  struct weft__blocking p;
+  struct latch begun = {0};
+  atomic_bool gate = false;
+  (void)state;
+  weft__sys_fail(WEFT__SYS_open, 1, WEFT_EMFILE, true);
+  pool_init(&p, 1, 64);
+  for (int i = 0; i < N; i++) {
+    probes[i] = (struct probe){.begun = &begun, .gate = &gate};
+    submit(&p, &probes[i], blocking_body);
+  }
+  int ticks = tick_until(&p, &begun, N);
+  CHECK(ticks >= 20); /* one quiet look proves nothing */
+  weft__sys_clear();
   open_gate(&gate);
   pool_close(&p);
 }
@@ -178,6 +200,7 @@ static void close_grows_the_pool_for_jobs_that_block_each_other(void **state) {
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(grows_while_jobs_block),
+    cmocka_unit_test(grows_without_proc_too),
     cmocka_unit_test(stops_growing_at_its_maximum),
     cmocka_unit_test(does_not_grow_for_jobs_that_compute),
     cmocka_unit_test(rests_the_threads_it_has_too_many_of_when_jobs_compute),
