@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <weft/errors.h>
 
@@ -65,6 +66,9 @@ int weft__loop_watch(uv_poll_t *poll, int fd, int events, uv_poll_cb cb) {
 
 static int init_handles(struct weft__loop *l) {
   int r = uv_loop_init(&l->uv);
+  /* libuv leaves it open when what comes after it fails. 0 or -1 is none: libuv has no loop with a
+   * number that low. */
+  if (r < 0 && l->uv.backend_fd > STDERR_FILENO) (void)weft__sys_close(l->uv.backend_fd);
   if (r < 0) return r;
   r = uv_async_init(&l->uv, &l->bell, on_bell);
   if (r < 0) uv_loop_close(&l->uv);
