@@ -82,6 +82,10 @@ static void withdraw(struct weft__task *t, struct weft__loop *loop, struct fd_wa
 }
 
 int weft__fd_wait(int fd, int events) {
+  return weft__fd_wait_until(fd, events, WEFT__NEVER);
+}
+
+int weft__fd_wait_until(int fd, int events, uint64_t deadline) {
   struct weft__task *t = weft__current_task();
   if (!t) return weft__no_task();
   struct fd_wait f = {.fd = fd, .events = events, .task = t};
@@ -94,7 +98,7 @@ int weft__fd_wait(int fd, int events) {
   struct weft__loop *loop = weft__self()->loop;
   weft__loop_post(loop, &f.start);
   weft__loop_poke(loop);
-  r = weft__wait_park(t, f.first, WEFT__NEVER);
+  r = weft__wait_park(t, f.first, deadline);
   if (r == 0) return f.result;
   withdraw(t, loop, &f);
   return r;

@@ -22,7 +22,7 @@ static bool open_channel(int channel) {
   int r;
   do {
     r = weft__sys_poll(&p, 1, 0);
-  } while (r == WEFT_EINTR);
+  } while (r < 0); /* for a moment: a process taken for dead would go on */
   return r == 0;
 }
 

@@ -62,16 +62,16 @@ static int try_once(struct weft_procpool *pool, struct weft__procslot *s, struct
                     int *ret_code) {
   const struct weft__area *area = &pool->crew.area;
   if (req->call.in_len > 0) memcpy(weft__area_in(area, s->index), req->in, req->call.in_len);
-  int r = weft__procslot_call(s, &req->call, weft__fd_wait);
+  int r = weft__procslot_call(s, &req->call, weft__fd_wait_until);
   if (r == 1) {
     *ret_code = deliver(area, s, req);
     return 1;
   }
   /* From here on a cancel must not leave a slot half made. */
   weft_shield_begin();
-  uint32_t how = weft__procpool_bury(pool, s, weft__fd_wait);
+  uint32_t how = weft__procpool_bury(pool, s, weft__fd_wait_until);
   bool begun = weft__procslot_begun(s, area);
-  (void)weft__procpool_revive(pool, s, weft__fd_wait); /* else the next holder tries */
+  (void)weft__procpool_revive(pool, s, weft__fd_wait_until); /* else the next holder tries */
   weft_shield_end();
   if (begun) note_death(how);
   *ret_code = r < 0 ? r : WEFT_EPROC;
@@ -89,7 +89,7 @@ static int run(struct weft_procpool *pool, struct weft__procslot *s, struct requ
   int code = WEFT_EPROC;
   for (int tries = 0; tries < MAX_TRIES; tries++) {
     weft_shield_begin();
-    int r = weft__procpool_revive(pool, s, weft__fd_wait);
+    int r = weft__procpool_revive(pool, s, weft__fd_wait_until);
     weft_shield_end();
     if (r == WEFT_EPROC) report_zygote(pool);
     if (r < 0) return r;

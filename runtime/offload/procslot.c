@@ -1,23 +1,35 @@
 #include "offload/procslot.h"
 
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 
 #include <weft/errors.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/sys.h"
 #include "core/fdwait.h"
+#include "core/park.h"
 #include "offload/channel.h"
 #include "offload/orphan.h"
 
-int weft__procslot_block(int fd, int events) {
+/* For poll: rounded up, and often enough when it is far away. */
+static int ms_until(uint64_t deadline) {
+  uint64_t now = weft__now();
+  if (deadline == WEFT__NEVER) return -1;
+  if (deadline <= now) return 0;
+  uint64_t ms = (deadline - now - 1) / WEFT__NS_PER_MS + 1;
+  return ms < INT_MAX ? (int)ms : INT_MAX;
+}
+
+int weft__procslot_block(int fd, int events, uint64_t deadline) {
   struct pollfd p = {.fd = fd, .events = events & WEFT__FD_WRITE ? POLLOUT : POLLIN};
   int r;
   do {
-    r = weft__sys_poll(&p, 1, -1);
-  } while (r == WEFT_EINTR);
-  return r < 0 ? r : 0;
+    r = weft__sys_poll(&p, 1, ms_until(deadline));
+  } while (r == WEFT_EINTR || (r == 0 && weft__now() < deadline));
+  return r < 0 ? r : r > 0 ? 0 : WEFT_ETIMEDOUT;
 }
 
 void weft__procslot_init(struct weft__procslot *s, unsigned index) {
@@ -36,16 +48,20 @@ void weft__procslot_fini(struct weft__procslot *s) {
 
 /* Receives the next frame, waiting if there is none. 1, 0 at the end, WEFT_EPROTO for what is no
  * frame, or what ended the wait. */
-static int next_frame(struct weft__procslot *s, struct weft__frame *ret, weft__wait_fn wait) {
+static int next_frame(struct weft__procslot *s, struct weft__frame *ret, weft__wait_fn wait,
+                      uint64_t deadline) {
   for (;;) {
     int r = weft__frame_recv(s->channel, ret, NULL);
     if (r == WEFT_EAGAIN)
-      r = wait(s->channel, WEFT__FD_READ);
+      r = wait(s->channel, WEFT__FD_READ, deadline);
     else
       return r;
     if (r < 0) return r;
   }
 }
+
+/* How often one who waits for a death looks whether the zygote lives. */
+#define LOOK_NS (20 * WEFT__NS_PER_MS)
 
 int weft__procslot_request(struct weft__procslot *s, const struct weft__zygote *z) {
   WEFT__ASSERT(s->channel < 0);
@@ -54,7 +70,7 @@ int weft__procslot_request(struct weft__procslot *s, const struct weft__zygote *
 
 int weft__procslot_birth(struct weft__procslot *s, weft__wait_fn wait) {
   struct weft__frame f;
-  int r = next_frame(s, &f, wait);
+  int r = next_frame(s, &f, wait, WEFT__NEVER);
   if (r == 1 && f.kind == WEFT__FRAME_BORN) {
     s->pid = f.pid;
     s->dead = false;
@@ -84,9 +100,9 @@ int weft__procslot_call(struct weft__procslot *s, struct weft__proccall *call, w
   /* The channel is empty between calls, so it cannot be full: any failure means a lost process. */
   if (weft__frame_send(s->channel, &f, -1, MSG_DONTWAIT) < 0) return 0;
   /* No look before the wait: an answer takes longer than a return from send. */
-  int r = wait(s->channel, WEFT__FD_READ);
+  int r = wait(s->channel, WEFT__FD_READ, WEFT__NEVER);
   if (r == 0)
-    r = next_frame(s, &f, wait);
+    r = next_frame(s, &f, wait, WEFT__NEVER);
   else
     WEFT__ASSERT(r < 0);
   if (r == 1 && is_answer(s, call, &f)) {
@@ -98,19 +114,24 @@ int weft__procslot_call(struct weft__procslot *s, struct weft__proccall *call, w
   return r == 1 || r == WEFT_EPROTO ? 0 : r;
 }
 
+static void kill_without_zygote(struct weft__procslot *s) {
+  weft__orphan_kill(s->pid, s->channel);
+  s->dead = true;
+  s->how = SIGKILL;
+}
+
 uint32_t weft__procslot_bury(struct weft__procslot *s, const struct weft__zygote *z,
                              weft__wait_fn wait) {
   WEFT__ASSERT(s->channel >= 0);
-  if (!s->dead && weft__zygote_kill(z, s->index) < 0) {
-    weft__orphan_kill(s->pid, s->channel);
-    s->dead = true;
-    s->how = SIGKILL;
-  }
+  if (!s->dead && weft__zygote_kill(z, s->index) < 0) kill_without_zygote(s);
   while (!s->dead) {
     struct weft__frame f;
-    int r = next_frame(s, &f, wait);
+    int r = next_frame(s, &f, wait, weft__now() + LOOK_NS);
     if (r == 1 && f.kind == WEFT__FRAME_DEATH) {
       note_death(s, &f);
+    } else if (r == WEFT_ETIMEDOUT) {
+      /* It may have died with the request unread: nobody kills the process then. */
+      if (weft__zygote_gone(z)) kill_without_zygote(s);
     } else if (r == 0 || (r < 0 && r != WEFT_EPROTO && wait == weft__procslot_block)) {
       /* The zygote could not say it, or is gone, or nothing can be heard of it. It waits for the
        * process's end before it makes the slot's next one. */

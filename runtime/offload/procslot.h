@@ -4,8 +4,8 @@
  * no lock here. A slot is empty (channel -1) when its process died and no other could be made;
  * asking again is up to the next holder.
  *
- * The functions that wait take the wait as a parameter: weft__fd_wait lets other tasks run, and
- * weft__procslot_block blocks the thread, for callers that are no task.
+ * The functions that wait take the wait as a parameter: weft__fd_wait_until lets other tasks run,
+ * and weft__procslot_block blocks the thread, for callers that are no task.
  */
 #ifndef WEFT_OFFLOAD_PROCSLOT_H
 #define WEFT_OFFLOAD_PROCSLOT_H
@@ -30,9 +30,9 @@ struct weft__procslot {
 };
 
 /* Waits until fd is ready for events (WEFT__FD_READ). 0, or a negative code that ends the wait. */
-typedef int (*weft__wait_fn)(int fd, int events);
+typedef int (*weft__wait_fn)(int fd, int events, uint64_t deadline);
 
-int weft__procslot_block(int fd, int events);
+int weft__procslot_block(int fd, int events, uint64_t deadline);
 
 void weft__procslot_init(struct weft__procslot *s, unsigned index);
 /* Closes the channel, if there is one; the process ends by itself or was ended. */

@@ -1,5 +1,6 @@
 #include "offload/zygote.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -53,6 +54,11 @@ int weft__zygote_spawn(const struct weft__zygote *z, unsigned slot, int *ret_cha
 
 int weft__zygote_kill(const struct weft__zygote *z, unsigned slot) {
   return ask(z, &(struct weft__frame){.kind = WEFT__FRAME_KILL, .slot = slot}, -1);
+}
+
+bool weft__zygote_gone(const struct weft__zygote *z) {
+  struct pollfd p = {.fd = z->control, .events = POLLRDHUP};
+  return weft__sys_poll(&p, 1, 0) > 0;
 }
 
 void weft__zygote_stop(struct weft__zygote *z) {

@@ -39,6 +39,9 @@ int weft__zygote_spawn(const struct weft__zygote *z, unsigned slot, int *ret_cha
 /* Asks it to kill the slot's process; harmless when that is dead. 0, WEFT_EPROC, WEFT_EAGAIN. */
 int weft__zygote_kill(const struct weft__zygote *z, unsigned slot);
 
+/* Whether it has died. A request that it had not read then is lost. */
+bool weft__zygote_gone(const struct weft__zygote *z);
+
 /* Ends it and with it all workers, and waits until they are reaped. Blocks for a moment. */
 void weft__zygote_stop(struct weft__zygote *z);
 

@@ -170,8 +170,8 @@ static void bury_kills_what_runs(void **state) {
   assert_int_equal(count_children(zygote.pid), 0);
 }
 
-static int fail_to_wait(int fd, int events) {
-  (void)fd, (void)events;
+static int fail_to_wait(int fd, int events, uint64_t deadline) {
+  (void)fd, (void)events, (void)deadline;
   return WEFT_ENOMEM;
 }
 
@@ -182,6 +182,20 @@ static void bury_finishes_although_the_wait_fails(void **state) {
   assert_int_equal(weft__procslot_call(&slots[0], &c, fail_to_wait), WEFT_ENOMEM);
   assert_int_equal(weft__procslot_bury(&slots[0], &zygote, fail_to_wait), SIGKILL);
   assert_int_equal(count_children(zygote.pid), 0);
+}
+
+static int wait_and_kill_zygote(int fd, int events, uint64_t deadline) {
+  assert_int_equal(kill(zygote.pid, SIGKILL), 0);
+  return weft__procslot_block(fd, events, deadline);
+}
+
+static void a_request_to_kill_that_the_zygote_never_read_is_made_good(void **state) {
+  (void)state;
+  give_birth(0);
+  int pidfd = watch_process(slots[0].pid);
+  assert_int_equal(kill(zygote.pid, SIGSTOP), 0);
+  assert_int_equal(weft__procslot_bury(&slots[0], &zygote, wait_and_kill_zygote), SIGKILL);
+  await_end(pidfd);
 }
 
 static void a_birth_that_cannot_be_waited_for_leaves_no_process(void **state) {
@@ -443,6 +457,7 @@ static const struct CMUnitTest tests[] = {
     WITH_ZYGOTE(a_death_is_told_behind_a_call_that_nobody_read),
     WITH_ZYGOTE(bury_kills_what_runs),
     WITH_ZYGOTE(bury_finishes_although_the_wait_fails),
+    WITH_ZYGOTE(a_request_to_kill_that_the_zygote_never_read_is_made_good),
     WITH_ZYGOTE(a_birth_that_cannot_be_waited_for_leaves_no_process),
     WITH_ZYGOTE(a_kill_for_a_dead_process_is_harmless),
     WITH_ZYGOTE(a_worker_refuses_what_is_no_call),
