@@ -200,8 +200,9 @@ struct weft__task *weft__worker_idle(struct weft__worker *w) {
   if (!w->rt->exact && start_searching(w)) {
     struct weft__task *t = search(w);
     if (t) return t;
-    give_up_searching(w);
   }
+  /* Also when only a waker has made it one, for nothing: while one searches nobody is woken. */
+  give_up_searching(w);
   park(w);
   weft__monitor_wake(w->rt);
   weft__worker_poll(w);

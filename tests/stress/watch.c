@@ -46,8 +46,8 @@ static void show_tasks(struct weft__runtime *rt) {
         more++;
       } else if (weft_task_describe(weft__handle(t, word), line, sizeof line) > 0) {
         shown++;
-        fprintf(stderr, "    %s; word %llx, shield %u, watched %u\n", line,
-                (unsigned long long)word, t->shield, weft__load_relaxed_u32(&t->watched));
+        fprintf(stderr, "    %s; word %llx, watched %u\n", line, (unsigned long long)word,
+                weft__load_relaxed_u32(&t->watched));
       }
     }
   if (more > 0) fprintf(stderr, "    and %u more\n", more);
@@ -68,14 +68,26 @@ static void show_workers(struct weft__runtime *rt) {
   }
 }
 
+static void show_pool(struct weft__blocking *b) {
+  if (pthread_mutex_trylock(&b->lock) != 0) {
+    fprintf(stderr, "    blocking pool: locked\n");
+    return;
+  }
+  fprintf(stderr,
+          "    blocking pool: %u threads, %u awake, %u blocked, %u searching, %zu queued, "
+          "incoming %p, attention %u%s\n",
+          b->threads, b->awake, b->blocked, b->searching, b->queued,
+          weft__load_relaxed_ptr(&b->incoming), weft__load_relaxed_u32(&b->attention),
+          b->ticking ? ", ticking" : "");
+  pthread_mutex_unlock(&b->lock);
+}
+
 static void show_runtime(struct weft__runtime *rt) {
-  struct weft__blocking *b = &rt->blocking;
   fprintf(stderr, "  runtime %llu: life %u, %llu tasks alive, %u parked, %u searching\n",
           (unsigned long long)rt->id, weft__load_relaxed_u32(&rt->life),
           (unsigned long long)weft__tasks_live(rt), weft__load_relaxed_u32(&rt->parked),
           weft__load_relaxed_u32(&rt->searching));
-  fprintf(stderr, "    blocking pool: %u threads, %u awake, %u blocked, %zu queued\n", b->threads,
-          b->awake, b->blocked, b->queued);
+  show_pool(&rt->blocking);
   show_workers(rt);
   show_tasks(rt);
 }
