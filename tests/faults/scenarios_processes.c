@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "offload/procpool.h"
 #include "scene.h"
 
 /* ---- jobs; they run in processes of the pool ---- */
@@ -115,6 +116,32 @@ static void killed(void) {
   with_pool(call_in_time, 1);
 }
 
+/* More processes than are born at a time. */
+static void many(void) {
+  weft_procpool *pool = open_pool(18);
+  if (pool) STEP(weft_procpool_close(pool), 0, 0);
+}
+
+/* Without a zygote: a process that dies is not replaced, and the pool says so. */
+static int call_without_zygote(void *arg) {
+  weft_procpool *pool = arg;
+  scene_enter();
+  call_reverse(pool);
+  STEP(weft_procpool_call(pool, &jobs[1], NULL, 0, NULL, 0, NULL), WEFT_EPROC, CALL_CODES);
+  STEP(weft_wait_for(call_stuck, pool, weft_ms(2)), WEFT_ETIMEDOUT, CALL_CODES);
+  for (int i = 0; i < 2; i++)
+    STEP(weft_procpool_call(pool, &jobs[0], "abc", 3, NULL, 0, NULL), WEFT_EPROC, CALL_CODES);
+  return scene_leave(0);
+}
+
+static void no_zygote(void) {
+  weft_procpool *pool = open_pool(2);
+  if (!pool) return;
+  kill(pool->zygote.pid, SIGKILL);
+  scene_run(call_without_zygote, pool, &(weft_run_opts){.workers = 2});
+  STEP(weft_procpool_close(pool), 0, 0);
+}
+
 /* Opened when the process has run a runtime before: libuv has its signal pipe, and a handler for
  * fork. */
 static int nothing(void *arg) {
@@ -133,6 +160,8 @@ const struct scenario weft_faults_process_scenarios[] = {
     {"process_call", "jobs in two processes", call, false},
     {"process_death", "a job that ends its process", death, false},
     {"process_kill", "a job that is killed at its deadline", killed, false},
+    {"process_many", "more processes than are born at a time", many, false},
+    {"process_orphans", "a pool whose zygote was killed", no_zygote, false},
     {"process_late", "a pool that is opened after a run", open_after_run, false},
     {0},
 };

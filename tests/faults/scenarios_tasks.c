@@ -50,7 +50,7 @@ static void spawn_await_exact(void) {
 }
 
 /* More than a deque holds, and many at a time that need stacks. */
-enum { MANY = 1400, WITH_STACK_EVERY = 10 };
+enum { MANY = 6000, WITH_STACK_EVERY = 10 };
 
 static int await_many(void *arg) {
   static weft_task t[MANY];
