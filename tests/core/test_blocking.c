@@ -1,5 +1,5 @@
-/* The threads of the blocking pool, without a scheduler: how jobs travel, and the end. How many threads
- * there are is in test_blocking_growth.c. */
+/* The threads of the blocking pool, without a scheduler: how jobs travel, and the end. How many
+ * threads there are is in test_blocking_growth.c. */
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>

@@ -1,12 +1,12 @@
-/* When a job that comes has to wake a thread, make one, or ask for ticks: `attention`, for states of the
- * pool that the test makes up, and what a submit does about it. */
+/* When a job that comes has to wake a thread, make one, or ask for ticks: `attention`, for states of
+ * the pool that the test makes up, and what a submit does about it. */
 #include "base/mutex.h"
 #include "base/sys.h"
 #include "blocking_test.h"
 
 enum { HOT = 2, MAX = 4, LONG_JOB = 1000000 };
 
-/* The pool with a thread or more at work and ticks on the way, so that nothing is asked of a submit. */
+/* The pool with threads at work and ticks on the way, so that nothing is asked of a submit. */
 static void pool_at_work(struct weft__blocking *p, unsigned threads) {
   pool_init(p, HOT, MAX);
   p->threads = p->awake = threads;

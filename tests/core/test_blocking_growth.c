@@ -48,6 +48,59 @@ static void grows_without_proc_too(void **state) {
   pool_close(&p);
 }
 
+/* Whether the pool took a thread that computes for one that blocks. */
+static bool grew_for_jobs_that_compute_without_proc(void) {
+  struct weft__blocking p;
+  struct latch begun = {0};
+  atomic_bool gate = false;
+  struct probe probes[2];
+  pool_init(&p, 1, 64);
+  for (int i = 0; i < 2; i++) {
+    probes[i] = (struct probe){.begun = &begun, .gate = &gate};
+    submit(&p, &probes[i], spinning_body);
+  }
+  tick_until(&p, &begun, 1);
+  for (int i = 0; i < 60; i++) next_tick(&p);
+  bool grew = latch_hits(&begun) > 1;
+  atomic_store(&gate, true);
+  pool_close(&p);
+  return grew;
+}
+
+/* A thread without CPU for twenty looks in a row looks blocked; sooner or later it gets some. */
+static void does_not_grow_for_jobs_that_compute_without_proc_either(void **state) {
+  bool grew = true;
+  (void)state;
+  weft__sys_fail(WEFT__SYS_open, 1, WEFT_EMFILE, true);
+  for (int i = 0; i < 50 && grew; i++) grew = grew_for_jobs_that_compute_without_proc();
+  weft__sys_clear();
+  CHECK(!grew);
+}
+
+static void a_look_that_comes_too_soon_says_nothing(void **state) {
+  enum { N = 4 };
+  static struct probe probes[N];
+  struct weft__blocking p;
+  struct latch begun = {0};
+  atomic_bool gate = false;
+  (void)state;
+  pool_init(&p, 1, N);
+  for (int i = 0; i < N; i++) {
+    probes[i] = (struct probe){.begun = &begun, .gate = &gate};
+    submit(&p, &probes[i], blocking_body);
+  }
+  tick_until(&p, &begun, N);
+  while (stats_of(&p).blocked < N) next_tick(&p);
+  uint64_t now = weft__now();
+  for (int i = 0; i < 40; i++) {
+    weft__blocking_tick(&p, now);
+    CHECK_UINT(stats_of(&p).blocked, N);
+    CHECK_UINT(p.surplus, 0);
+  }
+  open_gate(&gate);
+  pool_close(&p);
+}
+
 static void stops_growing_at_its_maximum(void **state) {
   enum { N = 12, MAX = 5 };
   static struct probe probes[N];
@@ -201,6 +254,8 @@ static void close_grows_the_pool_for_jobs_that_block_each_other(void **state) {
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(grows_while_jobs_block),
     cmocka_unit_test(grows_without_proc_too),
+    cmocka_unit_test(does_not_grow_for_jobs_that_compute_without_proc_either),
+    cmocka_unit_test(a_look_that_comes_too_soon_says_nothing),
     cmocka_unit_test(stops_growing_at_its_maximum),
     cmocka_unit_test(does_not_grow_for_jobs_that_compute),
     cmocka_unit_test(rests_the_threads_it_has_too_many_of_when_jobs_compute),

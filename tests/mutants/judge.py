@@ -4,7 +4,7 @@ A tree is a copy of the committed sources with its own build folders. A mutation
 built, judged and taken back. The judge goes from the fast to the slow and stops at the first test that
 fails:
 
-    suite   the programs of tests/core, tests/api and tests/offload on four workers, on one, and with a
+    suite   the programs of tests/core and tests/api on four workers, on one, and with a
             move at every suspension, quick ones first; invariants and debug assertions are on
     models  those programs of the explorer that the change rebuilt
     asan    the quick ones again with AddressSanitizer and its leak check
@@ -27,9 +27,21 @@ import threading
 import time
 
 LIMIT_FACTOR, LIMIT_LEAST, LIMIT_MORE = 10, 6.0, 30.0
-AREAS = ('core', 'api', 'offload', 'model', 'sim')
+AREAS = ('core', 'api', 'model', 'sim')
 SLOW = 1.0  # seconds; what takes longer unchanged is asked last, on four workers only
-TOO_SLOW = {False: 10.0, True: 60.0}  # and what takes longer than this never; True: a model
+# The programs that take seconds, and the files that they are about: for others they are not asked.
+ABOUT = {
+    'api_churn': r'(task|tasklist|deque|ring|await|ready|finish|worker|next)\.',
+    'api_hogs': r'(monitor|reserve|next|worker|ready|loop|idle|timers)\.',
+    'api_limits': r'(run|task|spawn|worker|timers|thread)\.',
+    'api_races': r'(claim|cancel|await|park|task|waitq|timers|finish)\.',
+    'api_shutdown': r'(shutdown|run|idle|blocking.*|monitor|reserve|cancel|submit)\.',
+    'api_sleep': r'(sleep|timers|park|idle|loop|reserve|monitor|worker)\.',
+    'api_steal': r'(next|idle|deque|ring|ready|worker|monitor|tasklist)\.',
+    'blocking': r'(blocking.*|to_thread|thread)\.',
+    'blocking_growth': r'(blocking.*|to_thread|thread)\.',
+    'deque': r'(deque|next|await)\.',
+}
 VARIANTS = (('w4', {'WEFT_WORKERS': '4'}), ('w1', {'WEFT_WORKERS': '1'}),
             ('migrate', {'WEFT_WORKERS': '4', 'WEFT_MIGRATE': '1'}))
 BUILDS = {
@@ -132,8 +144,7 @@ class Tree:
     def build_folder(self, kind):
         return os.path.join(self.folder, kind)
 
-    def build(self, kind):
-        """False when it does not build."""
+    def configure(self, kind):
         folder = self.build_folder(kind)
         if not os.path.exists(os.path.join(folder, 'build.ninja')):
             lld = ['-DCMAKE_%s_LINKER_FLAGS=-fuse-ld=lld' % k for k in ('EXE', 'SHARED')]
@@ -144,15 +155,24 @@ class Tree:
                             os.path.join(os.path.dirname(os.path.abspath(__file__)), "judge.cmake")] +
                            (lld if shutil.which('ld.lld') else []) + BUILDS[kind],
                            check=True, stdout=subprocess.DEVNULL)
-        self.wanted = self.wanted_targets(folder, kind)
-        r = subprocess.run(['ninja', '-C', folder, '-j2'] + self.wanted,
-                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        return r.returncode == 0
 
-    @staticmethod
-    def wanted_targets(folder, kind):
-        areas = [a for a in AREAS if kind == 'plain' or a != 'model']
-        return ['tests/%s/all' % a for a in areas if os.path.isdir(os.path.join(folder, 'tests', a))]
+    def build(self, kind, targets):
+        """False when it does not build."""
+        self.configure(kind)
+        return self.ninja(kind, targets)
+
+    def ninja(self, kind, targets, *options):
+        return subprocess.run(['ninja', '-C', self.build_folder(kind), '-j2', *options, *targets],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+
+    def build_all(self, kind):
+        """Every test program that builds; the others are not asked."""
+        self.configure(kind)
+        self.ninja(kind, ['build.ninja'])  # what CMake has to say about new tests
+        programs = sorted({p.path for p in self.programs(kind)})
+        if not self.ninja(kind, programs, '-k', '0'):
+            programs = [p for p in programs if self.ninja(kind, [p])]
+        return programs
 
     def write(self, path, text):
         with open(os.path.join(self.source, path), 'w', encoding='utf-8') as f:
@@ -161,7 +181,7 @@ class Tree:
     def programs(self, kind):
         """Every way to run every test program of the build."""
         found, build = [], self.build_folder(kind)
-        for area in AREAS:
+        for area in AREAS if kind == 'plain' else (a for a in AREAS if a != 'model'):
             folder = os.path.join(build, 'tests', area)
             for settings in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
                 if not settings.endswith('.settings.cmake'):
@@ -185,6 +205,7 @@ class Judge:
         self.lock = threading.Lock()
         self.kills = {}   # (file, program name): number, so that the likeliest killer comes first
         self.lists = {}   # kind: programs with their normal times
+        self.targets = {}  # kind: what to build
         self.normal_path = os.path.join(folder, 'normal')  # seconds, kept for the next run
         self.normal = {}
         if os.path.exists(self.normal_path):
@@ -196,9 +217,9 @@ class Judge:
         with self.lock:
             if kind in self.lists:
                 return
-            if not self.reference.build(kind):
-                raise SystemExit('mutate: the unchanged sources do not build (%s)' % kind)
-            self.lists[kind] = [p for p in self.reference.programs(kind) if self.usable(kind, p)]
+            self.targets[kind] = self.reference.build_all(kind)
+            self.lists[kind] = [p for p in self.reference.programs(kind)
+                                if p.path in self.targets[kind] and self.usable(kind, p)]
 
     def usable(self, kind, p):
         """Whether the program passes on unchanged code, and how long it takes."""
@@ -215,12 +236,13 @@ class Judge:
             if result != 'pass':
                 self.say('not asked, it fails on unchanged code: %s (%s)' % (p.name, kind))
         p.normal = self.normal[kind + p.name]
-        if p.normal < 0 or p.normal > TOO_SLOW[p.model]:
+        if p.normal < 0:
             return False
         return p.normal < SLOW or p.model or (kind == 'plain' and p.variant in ('', 'w4'))
 
     def order(self, file, programs):
         """Quick ones that have killed mutants of this file first, slow ones last."""
+        programs = [p for p in programs if re.match(ABOUT.get(p.name.split(':')[0], ''), file)]
         rank = lambda p: (p.normal > SLOW or p.serial,
                           -self.kills.get((file, p.name), 0) / (0.05 + p.normal), p.normal)
         return sorted(programs, key=rank)
@@ -237,12 +259,10 @@ class Judge:
             if control != 'pass' or seconds * LIMIT_FACTOR / 2 > limit:
                 limit = max(limit, seconds * LIMIT_FACTOR)
                 continue  # the machine is too busy for this program now, or the test is weak
-            if result == 'hang':
-                return True
-            for _ in range(3):  # the same failure must come again
+            for _ in range(1 if result == 'hang' else 3):  # it must come again
                 if run_program(changed, program, limit, kind)[0] != 'pass':
                     return True
-            self.say('failed once in four runs, not counted: %s' % program.name)
+            self.say('failed once and not again, not counted: %s' % program.name)
             return False
         return False
 
@@ -264,7 +284,7 @@ class Judge:
     def first(self, tree, mutation):
         """The suite and the models."""
         before = self.stamps(tree)
-        if not tree.build('plain'):
+        if not tree.build('plain', self.targets['plain']):
             return 'invalid', ''
         after = self.stamps(tree)
         suite = [p for p in self.lists['plain'] if not p.model]
@@ -280,7 +300,7 @@ class Judge:
         """The sanitizers, for what the rest has left."""
         kind = 'tsan' if mutation.operator == 'order' else 'asan'
         self.prepare(kind)
-        if not tree.build(kind):
+        if not tree.build(kind, self.targets[kind]):
             return 'survived', ''
         by = self.ask_all(tree, kind, mutation.file, self.lists[kind])
         return ('killed', kind + ' ' + by) if by else ('survived', '')
