@@ -113,14 +113,15 @@ void weft__loop_leave(struct weft__loop *l) {
   weft__store_release_ptr(&l->driver, NULL);
 }
 
-static void run_requests(struct weft__loop *l) {
-  if (weft__load_acquire_u32(&l->posted) == 0) return;
-  for (;;) {
+/* Whether there were any. */
+static bool run_requests(struct weft__loop *l) {
+  if (weft__load_acquire_u32(&l->posted) == 0) return false;
+  for (bool any = false;; any = true) {
     weft__spin_lock(&l->lock);
     struct weft__list *n = weft__list_pop_front(&l->requests);
     if (n) weft__store_relaxed_u32(&l->posted, weft__load_relaxed_u32(&l->posted) - 1);
     weft__spin_unlock(&l->lock);
-    if (!n) return;
+    if (!n) return any;
     struct weft__loop_request *req = weft__container_of(n, struct weft__loop_request, link);
     req->run(req, &l->uv);
   }
@@ -132,19 +133,22 @@ void weft__loop_turn(struct weft__loop *l) {
   weft__counter_add(&l->turns, 1);
 }
 
-/* The thread that plays all must not sleep in one loop. */
-static void simulated_sleep(struct weft__loop *l, uint64_t deadline) {
-  uv_run(&l->uv, UV_RUN_NOWAIT);
-  if (!weft__xchg_u32(&l->rung, 0)) weft__sim_wait(&l->bell, deadline, uv_backend_fd(&l->uv));
+/* The thread that plays all must not sleep in one loop. A turn may make tasks ready, and comes last
+ * therefore; it also tells the kernel of the descriptors that a request has begun to watch, and there
+ * is no sleep before that. */
+static void simulated_sleep(struct weft__loop *l, uint64_t deadline, bool requests) {
+  bool due = requests || (uv_loop_alive(&l->uv) && uv_backend_timeout(&l->uv) == 0);
+  if (!weft__xchg_u32(&l->rung, 0) && !due)
+    weft__sim_wait(&l->bell, deadline, uv_backend_fd(&l->uv));
   weft__store_relaxed_u32(&l->rung, 0);
   uv_run(&l->uv, UV_RUN_NOWAIT);
   weft__counter_add(&l->turns, 1);
 }
 
 void weft__loop_sleep(struct weft__loop *l, uint64_t deadline) {
-  run_requests(l);
+  bool requests = run_requests(l);
   if (weft__unlikely(weft__sim_here())) {
-    simulated_sleep(l, deadline);
+    simulated_sleep(l, deadline, requests);
     return;
   }
   uint64_t now = weft__now();
