@@ -115,11 +115,11 @@ static struct weft__task *steal_from(struct weft__worker *w, struct weft__worker
   do {
     lost = false;
     struct weft__task *t = weft__deque_steal(&v->deque, &lost);
+    if (!t && !lost) break;
     if (t && (t = begin_claim(w, t)) != NULL) {
       weft__count(&w->counters.steals);
       return t;
     }
-    if (!t && !lost) break;
   } while (weft__worker_surplus(v));
   struct weft__task *t = weft__tasklist_pop(&v->hogs);
   if (t) weft__count(&w->counters.steals);
