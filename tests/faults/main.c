@@ -11,8 +11,8 @@
 
 static const char usage_text[] =
     "usage: weft-faults [--quick] [--only SCENARIO] [--most N] [--jobs N] [--limit S]\n"
-    "                   [--summary FILE]\n"
-    "       weft-faults --only SCENARIO POINT [--limit S]\n"
+    "                   [--seed N] [--summary FILE]\n"
+    "       weft-faults --only SCENARIO POINT [--seed N] [--limit S]\n"
     "       weft-faults --list | --libuv | --self-test | --help\n"
     "\n"
     "Fails each point of the scenarios in turn, each in a process of its own, and prints a table.\n"
@@ -22,10 +22,11 @@ static const char usage_text[] =
     "\n"
     "  --only SCENARIO  this one alone; with a POINT that point alone, with its output\n"
     "  --most N         of each series (one call, one error, one mode) at most N points, spread\n"
-    "                   evenly (default 40)\n"
+    "                   evenly (default 24)\n"
     "  --quick          --most 2\n"
     "  --jobs N         processes at a time (default: the CPUs)\n"
     "  --limit S        seconds until a scenario counts as hung (default 20, with a sanitizer 60)\n"
+    "  --seed N         simulated from this seed, not with real threads: the counts are exact\n"
     "  --summary FILE   writes 'points crashes leaks hangs lost wrong' there\n"
     "  --list           the scenarios\n"
     "  --libuv          where libuv ends the process, and what is done about it\n"
@@ -54,16 +55,27 @@ static uint64_t number(const char *text) {
 enum { LIST = 'l', LIBUV = 'b', SELF_TEST = 't', NONE = '0', DESCRIPTORS = 'd', THRICE = '3' };
 
 static const struct option options[] = {
-    {"help", no_argument, NULL, 'h'},         {"list", no_argument, NULL, LIST},
-    {"libuv", no_argument, NULL, LIBUV},      {"self-test", no_argument, NULL, SELF_TEST},
-    {"quick", no_argument, NULL, 'q'},        {"only", required_argument, NULL, 's'},
-    {"most", required_argument, NULL, 'm'},   {"jobs", required_argument, NULL, 'j'},
-    {"limit", required_argument, NULL, 'L'},  {"summary", required_argument, NULL, 'f'},
-    {"alloc", required_argument, NULL, 'a'},  {"uv", required_argument, NULL, 'u'},
-    {"call", required_argument, NULL, 'c'},   {"error", required_argument, NULL, 'e'},
-    {"nth", required_argument, NULL, 'n'},    {"descriptors", required_argument, NULL, DESCRIPTORS},
-    {"once", no_argument, NULL, '1'},         {"thrice", no_argument, NULL, THRICE},
-    {"on", no_argument, NULL, 'o'},           {"none", no_argument, NULL, NONE},
+    {"help", no_argument, NULL, 'h'},
+    {"list", no_argument, NULL, LIST},
+    {"libuv", no_argument, NULL, LIBUV},
+    {"self-test", no_argument, NULL, SELF_TEST},
+    {"quick", no_argument, NULL, 'q'},
+    {"only", required_argument, NULL, 's'},
+    {"most", required_argument, NULL, 'm'},
+    {"jobs", required_argument, NULL, 'j'},
+    {"limit", required_argument, NULL, 'L'},
+    {"seed", required_argument, NULL, 'S'},
+    {"summary", required_argument, NULL, 'f'},
+    {"alloc", required_argument, NULL, 'a'},
+    {"uv", required_argument, NULL, 'u'},
+    {"call", required_argument, NULL, 'c'},
+    {"error", required_argument, NULL, 'e'},
+    {"nth", required_argument, NULL, 'n'},
+    {"descriptors", required_argument, NULL, DESCRIPTORS},
+    {"once", no_argument, NULL, '1'},
+    {"thrice", no_argument, NULL, THRICE},
+    {"on", no_argument, NULL, 'o'},
+    {"none", no_argument, NULL, NONE},
     {NULL, 0, NULL, 0},
 };
 
@@ -83,6 +95,7 @@ static void take_option(struct sweep *sweep, int c, const char *value) {
   case SELF_TEST: sweep->mode = SWEEP_SELF_TEST; break;
   case 'q': sweep->most = 2; break;
   case 's': sweep->only = value; break;
+  case 'S': sweep->seed = value; break;
   case 'm': sweep->most = number(value); break;
   case 'j': sweep->jobs = (unsigned)number(value); break;
   case 'L': sweep->limit_s = (unsigned)number(value); break;
@@ -114,7 +127,7 @@ static void take_option(struct sweep *sweep, int c, const char *value) {
 int main(int argc, char **argv) {
   struct sweep sweep = {.jobs = (unsigned)sysconf(_SC_NPROCESSORS_ONLN),
                         .limit_s = COUNTS_ASAN || COUNTS_TSAN ? 60 : 20,
-                        .most = 40};
+                        .most = 24};
   for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;)
     take_option(&sweep, c, optarg);
   if (optind != argc || sweep.jobs == 0 || sweep.limit_s == 0 || sweep.most == 0) usage(2);

@@ -159,10 +159,10 @@ static void gather(void) {
 }
 
 const struct scenario weft_faults_group_scenarios[] = {
-    {"group", "a group whose children also spawn into it", group, false},
-    {"group_fail_fast", "a child's error cancels the others", group_fail_fast, false},
-    {"group_collect", "a group that keeps all codes", group_collect, false},
-    {"group_limit", "a group with a limit, and a join under a deadline", group_limit, false},
-    {"gather", "gather with codes, under a deadline, to the first error", gather, false},
+    {"group", "a group whose children also spawn into it", group, SCENARIO_ANY},
+    {"group_fail_fast", "a child's error cancels the others", group_fail_fast, SCENARIO_ANY},
+    {"group_collect", "a group that keeps all codes", group_collect, SCENARIO_ANY},
+    {"group_limit", "a group with a limit, and a join under a deadline", group_limit, SCENARIO_ANY},
+    {"gather", "gather with codes, under a deadline, to the first error", gather, SCENARIO_ANY},
     {0},
 };

@@ -125,20 +125,21 @@ static void wrong_afterwards(void) {
 }
 
 const struct scenario weft_faults_planted_scenarios[] = {
-    {"leak of a block", "the block that came before the failed one", leak_block, true},
-    {"leak of a descriptor", "a file is opened and not closed", leak_descriptor, true},
-    {"leak of a mapping", "memory is mapped and not unmapped", leak_mapping, true},
+    {"leak of a block", "the block that came before the failed one", leak_block, SCENARIO_PLANTED},
+    {"leak of a descriptor", "a file is opened and not closed", leak_descriptor, SCENARIO_PLANTED},
+    {"leak of a mapping", "memory is mapped and not unmapped", leak_mapping, SCENARIO_PLANTED},
 #if COUNTS_ASAN
-    {"leak outside the seam", "a block of malloc", leak_unseen, true},
+    {"leak outside the seam", "a block of malloc", leak_unseen, SCENARIO_PLANTED},
 #endif
-    {"crash by a null pointer", "a write to address 0", crash_null, true},
-    {"crash by abort", "an assertion", crash_abort, true},
-    {"crash by exit", "the process ends with status 0", crash_exit, true},
-    {"hang", "it waits for ever", hang, true},
-    {"hang of a process", "a child that nobody ends", hang_process, true},
-    {"lost task", "a task begins and does not end", lost_task, true},
-    {"wrong result: code", "a code that no header names", wrong_code, true},
-    {"wrong result: output", "a condition does not hold", wrong_output, true},
-    {"wrong result: unusable", "a run without faults fails afterwards", wrong_afterwards, true},
+    {"crash by a null pointer", "a write to address 0", crash_null, SCENARIO_PLANTED},
+    {"crash by abort", "an assertion", crash_abort, SCENARIO_PLANTED},
+    {"crash by exit", "the process ends with status 0", crash_exit, SCENARIO_PLANTED},
+    {"hang", "it waits for ever", hang, SCENARIO_PLANTED},
+    {"hang of a process", "a child that nobody ends", hang_process, SCENARIO_PLANTED},
+    {"lost task", "a task begins and does not end", lost_task, SCENARIO_PLANTED},
+    {"wrong result: code", "a code that no header names", wrong_code, SCENARIO_PLANTED},
+    {"wrong result: output", "a condition does not hold", wrong_output, SCENARIO_PLANTED},
+    {"wrong result: unusable", "a later run without faults fails", wrong_afterwards,
+     SCENARIO_PLANTED},
     {0},
 };

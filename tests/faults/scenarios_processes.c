@@ -156,12 +156,12 @@ static void open_after_run(void) {
 }
 
 const struct scenario weft_faults_process_scenarios[] = {
-    {"process_open", "a pool of processes, opened and closed", open_close, false},
-    {"process_call", "jobs in two processes", call, false},
-    {"process_death", "a job that ends its process", death, false},
-    {"process_kill", "a job that is killed at its deadline", killed, false},
-    {"process_many", "more processes than are born at a time", many, false},
-    {"process_orphans", "a pool whose zygote was killed", no_zygote, false},
-    {"process_late", "a pool that is opened after a run", open_after_run, false},
+    {"process_open", "a pool of processes, opened and closed", open_close, SCENARIO_ANY},
+    {"process_call", "jobs in two processes", call, SCENARIO_REAL},
+    {"process_death", "a job that ends its process", death, SCENARIO_REAL},
+    {"process_kill", "a job that is killed at its deadline", killed, SCENARIO_REAL},
+    {"process_many", "more processes than are born at a time", many, SCENARIO_ANY},
+    {"process_orphans", "a pool whose zygote was killed", no_zygote, SCENARIO_REAL},
+    {"process_late", "a pool that is opened after a run", open_after_run, SCENARIO_REAL},
     {0},
 };

@@ -184,14 +184,14 @@ static void introspect(void) {
 }
 
 const struct scenario weft_faults_task_scenarios[] = {
-    {"spawn_await", "tasks of every kind, awaited, on one worker", spawn_await, false},
-    {"spawn_await_two", "the same on two", spawn_await_two, false},
-    {"spawn_await_exact", "the same in exact mode", spawn_await_exact, false},
-    {"spawn_many", "more tasks than a queue holds", spawn_many, false},
-    {"steal", "a tree of tasks on three workers", steal, false},
-    {"stacks", "stacks of own sizes", stacks, false},
-    {"detach", "tasks that nobody awaits", detach, false},
-    {"cancel", "cancels, before the first run and in a wait, and their end", cancel, false},
-    {"introspect", "tasks, statistics, names", introspect, false},
+    {"spawn_await", "tasks of every kind, awaited, on one worker", spawn_await, SCENARIO_ANY},
+    {"spawn_await_two", "the same on two", spawn_await_two, SCENARIO_ANY},
+    {"spawn_await_exact", "the same in exact mode", spawn_await_exact, SCENARIO_ANY},
+    {"spawn_many", "more tasks than a queue holds", spawn_many, SCENARIO_ANY},
+    {"steal", "a tree of tasks on three workers", steal, SCENARIO_ANY},
+    {"stacks", "stacks of own sizes", stacks, SCENARIO_ANY},
+    {"detach", "tasks that nobody awaits", detach, SCENARIO_ANY},
+    {"cancel", "cancels, before the first run and in a wait, and their end", cancel, SCENARIO_ANY},
+    {"introspect", "tasks, statistics, names", introspect, SCENARIO_ANY},
     {0},
 };

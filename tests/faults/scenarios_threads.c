@@ -161,10 +161,10 @@ static void reserve(void) {
 }
 
 const struct scenario weft_faults_thread_scenarios[] = {
-    {"to_thread", "jobs of the blocking pool", to_thread, false},
-    {"pool_growth", "jobs that block, so that the pool grows", pool_growth, false},
-    {"pool_withdraw", "jobs that are cancelled", pool_withdraw, false},
-    {"submit", "tasks from a thread that is not the runtime's", submit, false},
-    {"reserve", "a hog and timers", reserve, false},
+    {"to_thread", "jobs of the blocking pool", to_thread, SCENARIO_ANY},
+    {"pool_growth", "jobs that block, so that the pool grows", pool_growth, SCENARIO_REAL},
+    {"pool_withdraw", "jobs that are cancelled", pool_withdraw, SCENARIO_REAL},
+    {"submit", "tasks from a thread that is not the runtime's", submit, SCENARIO_REAL},
+    {"reserve", "a hog and timers", reserve, SCENARIO_REAL},
     {0},
 };

@@ -223,11 +223,11 @@ static void fd_high(void) {
 }
 
 const struct scenario weft_faults_wait_scenarios[] = {
-    {"sleepers", "more sleeping tasks than a timer heap has room for", sleepers, false},
-    {"timeouts", "scopes in each other, and waits with a limit", timeouts, false},
-    {"timeouts_exact", "the same in exact mode", timeouts_exact, false},
-    {"fd_wait", "two tasks talk through pipes", fd_wait, false},
-    {"fd_give_up", "waits for a descriptor that end otherwise", fd_give_up, false},
-    {"fd_high", "descriptors with high numbers", fd_high, false},
+    {"sleepers", "more sleeping tasks than a timer heap has room for", sleepers, SCENARIO_ANY},
+    {"timeouts", "scopes in each other, and waits with a limit", timeouts, SCENARIO_ANY},
+    {"timeouts_exact", "the same in exact mode", timeouts_exact, SCENARIO_ANY},
+    {"fd_wait", "two tasks talk through pipes", fd_wait, SCENARIO_ANY},
+    {"fd_give_up", "waits for a descriptor that end otherwise", fd_give_up, SCENARIO_ANY},
+    {"fd_high", "descriptors with high numbers", fd_high, SCENARIO_ANY},
     {0},
 };

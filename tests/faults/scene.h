@@ -13,11 +13,17 @@
 
 #include <weft.h>
 
+enum scenario_kind {
+  SCENARIO_ANY,
+  SCENARIO_REAL,   /* has threads or processes, blocks, or computes: cannot be simulated */
+  SCENARIO_PLANTED /* has a defect, for the self-test only */
+};
+
 struct scenario {
   const char *name;
   const char *what; /* in a few words, for --list */
   void (*run)(void);
-  bool planted; /* has a defect, for the self-test only */
+  enum scenario_kind kind;
 };
 
 /* Ends with a NULL name. */

@@ -52,7 +52,9 @@ static unsigned long failures(const struct tally *t) {
 static void show_failure(struct state *st, const struct outcome *o) {
   char how[160];
   point_describe(&o->point, how, sizeof how);
-  printf("%s: weft-faults --only %s %s\n", verdict_name(o->verdict), o->scenario->name, how);
+  const char *seed = st->sweep->seed;
+  printf("%s: weft-faults --only %s %s%s%s\n", verdict_name(o->verdict), o->scenario->name, how,
+         seed ? " --seed " : "", seed ? seed : "");
   if (o->report->text[0] != '\0') printf("  %s\n", o->report->text);
   if (st->shown++ < SHOWN_IN_FULL && o->output[0] != '\0') printf("%s\n", o->output);
 }
@@ -67,7 +69,7 @@ static void on_done(const struct outcome *o, void *arg) {
     add(&st->row, o);
     add(&st->sum, o);
   }
-  if (o->verdict > VERDICT_HELD && !o->scenario->planted) show_failure(st, o);
+  if (o->verdict > VERDICT_HELD && o->scenario->kind != SCENARIO_PLANTED) show_failure(st, o);
 }
 
 /* Starts one point and waits for it. */
@@ -122,6 +124,11 @@ static void sweep_series(struct state *st, struct drive *d, const struct scenari
   }
 }
 
+/* A simulation takes what a poll did not see for what is not there. */
+static bool only_real(const struct point_series *s) {
+  return s->kind == POINT_CALL && s->call == WEFT__SYS_epoll_wait;
+}
+
 static double seconds(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
@@ -146,7 +153,7 @@ static void sweep_scenario(struct state *st, struct drive *d, const struct scena
   for (const struct point_series *p = point_plan; p->kind != POINT_NONE; p++)
     if (p->kind == POINT_DESCRIPTORS)
       sweep_descriptors(st, d, s, p, &expected);
-    else
+    else if (!st->sweep->seed || !only_real(p))
       sweep_series(st, d, s, p, point_count(p, &counts), &expected);
   drive_finish(d);
   print_row(s->name, &st->row, seconds() - begin);
@@ -169,7 +176,7 @@ typedef void visit_fn(const struct scenario *s, void *arg);
 static void each_scenario(bool planted, visit_fn *visit, void *arg) {
   for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
     for (const struct scenario *s = all[i]; s->name; s++)
-      if (s->planted == planted) visit(s, arg);
+      if ((s->kind == SCENARIO_PLANTED) == planted) visit(s, arg);
 }
 
 static const struct scenario *find(const char *name) {
@@ -186,8 +193,9 @@ struct visitor {
 
 static void visit(const struct scenario *s, void *arg) {
   struct visitor *v = arg;
-  if (!v->st->sweep->only || strcmp(v->st->sweep->only, s->name) == 0)
-    sweep_scenario(v->st, v->d, s);
+  if (v->st->sweep->only && strcmp(v->st->sweep->only, s->name) != 0) return;
+  if (v->st->sweep->seed && s->kind == SCENARIO_REAL) return;
+  sweep_scenario(v->st, v->d, s);
 }
 
 static int sweep_points(const struct sweep *sweep) {
@@ -211,7 +219,7 @@ static int sweep_points(const struct sweep *sweep) {
 
 static void print_all(const struct outcome *o, void *arg) {
   on_done(o, arg);
-  if (o->verdict <= VERDICT_HELD || o->scenario->planted) fputs(o->output, stdout);
+  if (o->verdict <= VERDICT_HELD || o->scenario->kind == SCENARIO_PLANTED) fputs(o->output, stdout);
   printf("%s%s%s\n", verdict_name(o->verdict), o->report->text[0] ? ": " : "", o->report->text);
 }
 
@@ -272,6 +280,7 @@ int sweep_run(const struct sweep *sweep) {
     fprintf(stderr, "weft-faults: there is no scenario named %s (--list)\n", sweep->only);
     return 2;
   }
+  if (sweep->seed) setenv("WEFT_SEED", sweep->seed, 1); /* the children's */
   switch (sweep->mode) {
   case SWEEP_LIST: each_scenario(false, print_scenario, NULL); return 0;
   case SWEEP_LIBUV: libuv_aborts_print(); return 0;

@@ -15,6 +15,7 @@ struct sweep {
   bool one;         /* point alone */
   struct point point;
   uint64_t most; /* points of one series */
+  const char *seed; /* of the simulation that the scenarios run in, or NULL: real threads */
   unsigned jobs;
   unsigned limit_s;
   const char *summary; /* a file, or NULL */
