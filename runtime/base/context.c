@@ -81,6 +81,7 @@ struct start {
   struct weft__notes notes; /* as they were when the context was armed */
 };
 
+#if WEFT__ASAN
 /* Instrumented: ASan puts the local on the fake stack, because its address escapes, and at that
  * occasion takes all frames out that lie deeper than the caller of this. */
 static __attribute__((noinline)) void make_a_frame(void) {
@@ -89,6 +90,10 @@ static __attribute__((noinline)) void make_a_frame(void) {
   escape = &local;
   (void)escape; /* the address is dead, and nobody looks */
 }
+#else
+static inline void make_a_frame(void) {
+}
+#endif
 
 /* The pad puts entry's frame deeper than the one of make_a_frame. */
 WEFT__UNINSTRUMENTED static __attribute__((noinline)) void call_entry(struct start *start) {
