@@ -26,6 +26,7 @@
 enum {
   LOOK_AT_FDS = 64,        /* turns between looks at descriptors while threads can run */
   SPINS_IN_VAIN = 1000000, /* of the only thread that can run, before that is called stuck */
+  OUTSIDE_MS = 2000,       /* real time that what is outside of the simulation has, before it is stuck */
   SPIN_NS = 200,           /* what a round of spinning takes */
   STALL_MAX_NS =
       6000000, /* how long a thread may be kept off its CPU: several of the monitor's periods */
@@ -84,14 +85,15 @@ static void expire(void) {
   sim.wake_at = first;
 }
 
-/* Those whose descriptor is readable; true when there was one. */
-static bool look_at_fds(void) {
+/* Those whose descriptor is readable; true when there was one. Waits for it, in real time, at most ms
+ * for each. */
+static bool look_at_fds(int ms) {
   bool any = false;
   weft__list_foreach_safe(link, next, &sim.asleep) {
     struct weft__sim_thread *t = weft__sim_thread_of(link);
     if (t->fd < 0) continue;
     struct pollfd p = {.fd = t->fd, .events = POLLIN};
-    if (poll(&p, 1, 0) <= 0) continue;
+    if (poll(&p, 1, any ? 0 : ms) <= 0) continue;
     make_runnable(t, WEFT__SIM_FD);
     any = true;
   }
@@ -123,11 +125,11 @@ static void tell_stuck(void) {
 /* No thread can run: something outside, the next deadline, or whoever asked for the simulation. */
 static void wait_for_something(void) {
   while (sim.nrunnable == 0) {
-    if (look_at_fds()) return;
+    if (look_at_fds(0)) return;
     if (nobody_held_up()) tell_quiet();
     uint64_t first = next_deadline(), now = weft__now();
     if (first == FOREVER) {
-      tell_stuck();
+      if (!look_at_fds(OUTSIDE_MS)) tell_stuck();
       continue;
     }
     if (first > now) weft__clock_advance(first - now);
@@ -176,7 +178,7 @@ static __attribute__((noinline)) void give_turn(struct weft__sim_thread *me,
 }
 
 struct weft__sim_thread *weft__sim_next(void) {
-  if (++sim.turns % LOOK_AT_FDS == 0) look_at_fds();
+  if (++sim.turns % LOOK_AT_FDS == 0) look_at_fds(0);
   pass_time();
   expire();
   if (sim.nrunnable == 0) wait_for_something();

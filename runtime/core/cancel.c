@@ -3,6 +3,7 @@
 
 #include <weft/task.h>
 
+#include "base/point.h"
 #include "core/park.h"
 #include "core/ready.h"
 #include "core/worker.h"
@@ -22,6 +23,7 @@ static struct weft__task *inline_child(struct weft__task *t, uint32_t *ret_key) 
 }
 
 int weft__cancel_task(struct weft__task *t, uint32_t key) {
+  weft__point();
   switch (weft__claim_cancel(&t->word, key)) {
   case WEFT__WON_PARKED:
     weft__make_ready(t);

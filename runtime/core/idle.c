@@ -19,6 +19,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/futex.h"
+#include "base/point.h"
 #include "core/monitor.h"
 #include "core/reserve.h"
 #include "core/shutdown.h"
@@ -174,6 +175,7 @@ static void park_end(struct weft__worker *w, uint32_t how) {
 }
 
 static void park(struct weft__worker *w) {
+  weft__point(); /* between the last search and the announcement */
   bool entered = weft__loop_enter(w->loop, w);
   uint32_t how = entered && weft__loop_alive(w->loop) ? WEFT__IN_LOOP : WEFT__ON_FUTEX;
   uint64_t deadline = weft__shutdown_deadline(w);
@@ -184,6 +186,7 @@ static void park(struct weft__worker *w) {
   }
   if (park_begin(w, how)) {
     weft__fence_heavy(); /* pairs with the pushers' fence */
+    weft__point();
     if (!work_somewhere(w)) {
       weft__count(&w->counters.parks);
       weft__sleep_until(w, how, deadline);

@@ -1,5 +1,6 @@
 /* Where a worker's next task comes from: its own queues, what all workers share, its peers. */
 #include "base/check.h"
+#include "base/point.h"
 #include "core/ready.h"
 #include "core/worker.h"
 
@@ -121,6 +122,7 @@ static struct weft__task *steal_from(struct weft__worker *w, struct weft__worker
       return t;
     }
   } while (weft__worker_surplus(v));
+  weft__point();
   struct weft__task *t = weft__tasklist_pop(&v->hogs);
   if (t) weft__count(&w->counters.steals);
   return t;

@@ -1,5 +1,6 @@
 #include "core/ready.h"
 
+#include "base/point.h"
 #include "core/worker.h"
 
 /* A burst that leaves a full deque moves in batches of this size. */
@@ -37,6 +38,7 @@ void weft__make_ready(struct weft__task *t) {
 
 void weft__make_ready_by(struct weft__worker *w, struct weft__task *t) {
   struct weft__runtime *rt = t->rt;
+  weft__point();
   if (w && w->rt != rt) w = NULL;
   if (weft__unlikely(t->pinned)) {
     struct weft__worker *home = t->home;

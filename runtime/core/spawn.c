@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/point.h"
 #include "core/ready.h"
 #include "core/spawn.h"
 #include "core/worker.h"
@@ -73,6 +74,7 @@ weft_task weft_spawn(weft_fn fn, void *arg, const weft_spawn_opts *opts) {
   int r = make(w, fn, arg, opts, NULL, __builtin_return_address(0), &t);
   if (weft__unlikely(r < 0)) return weft__handle_failed(r);
   weft_task h = weft__handle(t, weft__load_relaxed_u64(&t->word)); /* before it may run */
+  weft__point();
   weft__push_unstarted(w, t);
   return h;
 }

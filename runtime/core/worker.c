@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/point.h"
 #include "core/finish.h"
 #include "core/park.h"
 #include "core/ready.h"
@@ -79,6 +80,7 @@ static bool give_stack(struct weft__worker *w, struct weft__task *t) {
 /* ---- turns ---- */
 
 static void after_slice(struct weft__worker *w, struct weft__task *t) {
+  weft__point(); /* what the task published before it left may be taken already */
   /* Nothing of t may be touched once its wait is committed: it may be running elsewhere. */
   t->hog = false;
   if (weft__unlikely(weft__load_relaxed_u32(&w->hogged))) {

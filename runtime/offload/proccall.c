@@ -5,17 +5,27 @@
  * process. The slot gets a new process before the call returns, so a failure leaves a whole pool
  * behind.
  */
+#include <poll.h>
 #include <string.h>
 
 #include <weft/errors.h>
 #include <weft/offload.h>
+#include <weft/task.h>
 
+#include "base/clock.h"
+#include "base/sim.h"
+#include "base/sys.h"
 #include "core/fdwait.h"
 #include "core/park.h"
 #include "core/runtime.h"
 #include "core/self.h"
 #include "core/task.h"
 #include "offload/procpool.h"
+
+/* A simulated job seems to take at most so long. */
+#define PLAYED_NS_MAX 5000000
+/* How long the process itself may take in a simulation before it is waited for as if it were none. */
+enum { PLAYED_MS_MAX = 1000 };
 
 /* Processes that died before they began one job: after so many something else is wrong. */
 enum { MAX_TRIES = 3 };
@@ -51,6 +61,22 @@ static int deliver(const struct weft__area *area, const struct weft__procslot *s
   return call->code;
 }
 
+/* A simulation does not play the process. It is waited for on the spot, so that how fast the machine is
+ * decides nothing; how long that took by the virtual clock, and so which of several jobs is over first,
+ * is drawn. */
+static int wait_on_the_spot(int fd, int events, uint64_t deadline) {
+  struct pollfd p = {.fd = fd, .events = events & WEFT__FD_WRITE ? POLLOUT : POLLIN};
+  uint64_t begin = weft__now(), takes = 1 + weft__sim_draw(PLAYED_NS_MAX);
+  if (weft__sys_poll(&p, 1, PLAYED_MS_MAX) <= 0 || deadline - begin < takes)
+    return weft__fd_wait_until(fd, events, deadline);
+  return weft_sleep((weft_ns)takes);
+}
+
+static int wait_for_process(int fd, int events, uint64_t deadline) {
+  return weft__sim_here() ? wait_on_the_spot(fd, events, deadline)
+                          : weft__fd_wait_until(fd, events, deadline);
+}
+
 static void note_death(uint32_t how) {
   struct weft__task *t = weft__current_task();
   t->proc_death = how;
@@ -62,16 +88,16 @@ static int try_once(struct weft_procpool *pool, struct weft__procslot *s, struct
                     int *ret_code) {
   const struct weft__area *area = &pool->crew.area;
   if (req->call.in_len > 0) memcpy(weft__area_in(area, s->index), req->in, req->call.in_len);
-  int r = weft__procslot_call(s, &req->call, weft__fd_wait_until);
+  int r = weft__procslot_call(s, &req->call, wait_for_process);
   if (r == 1) {
     *ret_code = deliver(area, s, req);
     return 1;
   }
   /* From here on a cancel must not leave a slot half made. */
   weft_shield_begin();
-  uint32_t how = weft__procpool_bury(pool, s, weft__fd_wait_until);
+  uint32_t how = weft__procpool_bury(pool, s, wait_for_process);
   bool begun = weft__procslot_begun(s, area);
-  (void)weft__procpool_revive(pool, s, weft__fd_wait_until); /* else the next holder tries */
+  (void)weft__procpool_revive(pool, s, wait_for_process); /* else the next holder tries */
   weft_shield_end();
   if (begun) note_death(how);
   *ret_code = r < 0 ? r : WEFT_EPROC;
@@ -89,7 +115,7 @@ static int run(struct weft_procpool *pool, struct weft__procslot *s, struct requ
   int code = WEFT_EPROC;
   for (int tries = 0; tries < MAX_TRIES; tries++) {
     weft_shield_begin();
-    int r = weft__procpool_revive(pool, s, weft__fd_wait_until);
+    int r = weft__procpool_revive(pool, s, wait_for_process);
     weft_shield_end();
     if (r == WEFT_EPROC) report_zygote(pool);
     if (r < 0) return r;
