@@ -109,6 +109,10 @@ static void write_plain(unsigned t, struct model_plain *p, uint64_t x) {
   store(t, &p->v, sizeof p->v, x, WEFT__RELAXED);
 }
 
+static void rely(unsigned t, uint64_t x) {
+  (void)t, (void)x; /* loads are not reordered */
+}
+
 static void catch_up(unsigned t) {
   (void)t; /* memory is what everybody sees */
 }
@@ -131,8 +135,8 @@ static uint64_t hash(uint64_t h) {
 
 #define REST                                                                                       \
   .forget = forget, .load = load, .store = store, .update = update, .fence = fence,                \
-  .read_plain = read_plain, .write_plain = write_plain, .catch_up = catch_up, .ended = ended,      \
-  .waits = waits, .drain = drain, .hash = hash
+  .read_plain = read_plain, .write_plain = write_plain, .rely = rely, .catch_up = catch_up,        \
+  .ended = ended, .waits = waits, .drain = drain, .hash = hash
 
 const struct memory memory_sc = {.start = start_sc, REST};
 const struct memory memory_tso = {.start = start_tso, REST};

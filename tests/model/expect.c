@@ -1,4 +1,4 @@
-/* Searches as tests, and the mutants of orderings. */
+/* Searches as tests. */
 #include <stdio.h>
 #include <string.h>
 
@@ -40,78 +40,4 @@ bool model_breaks(const struct model *m, const struct model_bounds *bounds, cons
   if (!r.failed) return CHECK_FAIL("%s: no failure was found", m->name);
   if (!r.replayed) return CHECK_FAIL("%s: '%s' does not replay", m->name, r.why);
   return strstr(r.why, why) || CHECK_FAIL("%s: '%s', expected '%s'", m->name, r.why, why);
-}
-
-/* --- mutants --- */
-
-#define SITES 128
-#define DROPPED (-1)
-
-static struct site sites[SITES];
-static unsigned site_count;
-bool sites_collecting;
-
-void sites_add(const void *at, const char *what, int order) {
-  for (unsigned i = 0; i < site_count; i++)
-    if (sites[i].at == at) return;
-  if (site_count < SITES)
-    sites[site_count++] = (struct site){.at = at, .what = what, .order = order};
-}
-
-/* The orders one step weaker than what a site asks for; returns how many. */
-static unsigned weaker(const struct site *s, int *order) {
-  bool loads = *s->what == 'l';
-  if (*s->what == 'f') {
-    order[0] = DROPPED;
-    return 1;
-  }
-  switch (s->order) {
-  case WEFT__SEQ:
-    order[0] = *s->what == 'u' ? WEFT__ACQ_REL : loads ? WEFT__ACQUIRE : WEFT__RELEASE;
-    return 1;
-  case WEFT__ACQ_REL:
-    order[0] = WEFT__ACQUIRE;
-    order[1] = WEFT__RELEASE;
-    return 2;
-  case WEFT__ACQUIRE:
-  case WEFT__RELEASE:
-    order[0] = WEFT__RELAXED;
-    return 1;
-  default:
-    return 0;
-  }
-}
-
-static bool survives(const struct model *const *models, size_t n, const struct model_bounds *b) {
-  for (size_t i = 0; i < n; i++)
-    if (model_search(models[i], b).failed) return false;
-  return true;
-}
-
-unsigned model_mutants(const struct model *const *models, size_t n,
-                       const struct model_bounds *bounds, unsigned *mutants) {
-  struct model_bounds b = *bounds;
-  unsigned survivors = 0;
-  *mutants = 0;
-  site_count = 0;
-  sites_collecting = true;
-  for (size_t i = 0; i < n; i++) model_search(models[i], &b);
-  sites_collecting = false;
-  for (unsigned i = 0; i < site_count; i++) {
-    int orders[2];
-    unsigned count = weaker(&sites[i], orders);
-    for (unsigned k = 0; k < count; k++) {
-      b.site = sites[i].at;
-      b.site_order = orders[k];
-      ++*mutants;
-      if (!survives(models, n, &b)) continue;
-      survivors++;
-      bool fence = orders[k] == DROPPED;
-      printf("survives: %s at %s: %s to %s\n", sites[i].what, trace_place(sites[i].at),
-             fence ? "there" : trace_order(sites[i].order),
-             fence ? "none" : trace_order(orders[k]));
-    }
-  }
-  printf("%u mutants, %u survive\n", *mutants, survivors);
-  return survivors;
 }

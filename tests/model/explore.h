@@ -3,6 +3,8 @@
 #ifndef WEFT_TESTS_EXPLORE_H
 #define WEFT_TESTS_EXPLORE_H
 
+#include <limits.h>
+
 #include "memory.h"
 #include "model.h"
 
@@ -41,8 +43,14 @@ void trace_line(const char *thread, bool preempted, const void *site, const char
     __attribute__((format(printf, 4, 5)));
 /* The lines as text, each with file and line of its operation where they can be found out. */
 const char *trace_text(void);
-/* "file:line" of a return address, or "?". Overwritten by the next call. */
-const char *trace_place(const void *site);
+
+/* Where a return address is in the source. */
+struct place {
+  char file[PATH_MAX]; /* "?" when it cannot be found out */
+  unsigned line;
+  char function[64];
+};
+void trace_places(const void *const *sites, unsigned n, struct place *ret);
 const char *trace_order(int order);
 void trace_forget_names(void);
 

@@ -34,6 +34,7 @@ static inline unsigned items_take(struct items *s, const void *x) {
   unsigned i = 0;
   while (i < s->made && x != &s->item[i]) i++;
   MODEL_CHECK(i < s->made); /* something that was put in */
+  model_rely((uintptr_t)x); /* whoever loaded it from a slot owns it now */
   MODEL_CHECK(model_read(&s->item[i].payload) == 100 + i);
   MODEL_CHECK(!s->item[i].taken);
   s->item[i].taken = true;

@@ -11,6 +11,8 @@ unsigned explore_choose(unsigned n);
 bool explore_delay(void);
 /* What memory tells the run: what thread t stored is visible, so others that spin look again. */
 void explore_changed(unsigned t);
+/* Whether loads of the cell are to be remembered: model_guard. */
+bool explore_guarded(const void *cell);
 /* The name of a cell, for failures. */
 const char *explore_name(const void *cell);
 
@@ -80,7 +82,9 @@ struct memory {
   void (*fence)(unsigned t, enum weft__model_fence kind);
   uint64_t (*read_plain)(unsigned t, const struct model_plain *p);
   void (*write_plain)(unsigned t, struct model_plain *p, uint64_t x);
-  /* The thread has waited for something: it sees the newest of everything. */
+  /* The thread relies on the newest of its loads of guarded cells that gave x. */
+  void (*rely)(unsigned t, uint64_t x);
+  /* The thread has waited: it sees the newest value of every atomic. */
   void (*catch_up)(unsigned t);
   /* The thread's code is over. That settles nothing: what no fence has followed may still wait. */
   void (*ended)(unsigned t);

@@ -27,6 +27,7 @@
 #include <stdint.h>
 
 #include "base/atomics.h"
+#include "weft_test.h"
 
 #ifndef WEFT_MODEL
 #error "models are compiled with WEFT_MODEL"
@@ -87,7 +88,9 @@ struct model_bounds {
   int preemptions;  /* switches away from a thread that could go on, and under MODEL_TSO stores that
                     * begin to wait; 0, 1, ... up to this are tried */
   unsigned weaken;  /* MODEL_NO_LIGHT | ... */
-  const void *site; /* weaken one operation of the code only: see model_mutants */
+  const void *const *site; /* weaken one operation of the code only, by the addresses that it was
+                            * compiled to: see model_mutants */
+  unsigned sites;
   int site_order;   /* enum weft__model_order, or -1 to drop a fence */
   bool every_schedule; /* do not stop where a state was seen before: counts whole schedules */
   uint64_t max_states; /* 0: a default */
@@ -115,11 +118,23 @@ struct model_result model_search(const struct model *m, const struct model_bound
 bool model_holds(const struct model *m, const struct model_bounds *bounds);
 bool model_breaks(const struct model *m, const struct model_bounds *bounds, const char *why);
 
-/* Weakens each ordering in the code that the models run, one at a time, and searches all models
- * with it. Returns how many mutants survived all models, and prints those; writes how many there
- * were. An ordering that survives is not needed by anything the models show. */
-unsigned model_mutants(const struct model *const *models, size_t n,
-                       const struct model_bounds *bounds, unsigned *mutants);
+/* Models with the bounds within which a weaker ordering has to break one of them. */
+struct model_suite {
+  const struct model *const *models;
+  size_t n;
+  struct model_bounds bounds;
+};
+
+/* Weakens each ordering in the code that the models run, one at a time, and searches the models with
+ * it until one fails. Returns how many mutants survived all models, and prints those; writes how many
+ * there were. An ordering that survives is not needed by anything the models show. */
+unsigned model_mutants(const struct model_suite *suites, size_t n, unsigned *mutants);
+
+/* The main of a program of models whose orderings are checked: weft_test_main, and with --orders
+ * [FILE] instead the mutants of the runtime's orderings, one a line for tests/model/orders, but for
+ * those that FILE names. */
+int model_main(int argc, char **argv, const struct CMUnitTest *tests, size_t n_tests,
+               const struct model_suite *suites, size_t n_suites);
 
 /* --- for the bodies --- */
 
@@ -131,13 +146,22 @@ _Noreturn void model_fail(const char *format, ...) __attribute__((format(printf,
 /* Any of 0 .. n - 1; the search tries all. */
 unsigned model_choose(unsigned n);
 
-/* Ordinary memory, 8 bytes. Under MODEL_WEAK an access that is not ordered after the last write is
- * a failure ("data race"). Not a point where another thread may run. */
+/* Ordinary memory, 8 bytes. Under MODEL_WEAK an access that is not ordered after the last write, and
+ * a write that is not ordered after the last reads, is a failure ("data race"). Not a point where
+ * another thread may run. */
 struct model_plain {
   uint64_t v;
 };
 uint64_t model_read(const struct model_plain *p);
 void model_write(struct model_plain *p, uint64_t x);
+
+/* Atomics from `from` on, by setup: a thread reads one, does nothing with what it got until another
+ * operation has told it that this was good, and then says so. A later store to it by another thread
+ * has to be ordered after that load under MODEL_WEAK; otherwise the load could have come after it on
+ * another machine ("late load"). */
+void model_guard(const void *from, size_t size);
+/* The thread relies on x, which its newest load of a guarded cell with this value gave. */
+void model_rely(uint64_t x);
 
 /* The kernel's futex: compares and goes to sleep in one step, as strong as a full fence; true if it
  * slept. Wake picks up to n sleepers, in every way there is. All threads asleep is a failure
@@ -146,7 +170,7 @@ bool model_futex_wait(weft__atomic_u32 *word, uint32_t expected);
 unsigned model_futex_wake(weft__atomic_u32 *word, unsigned n);
 
 /* Waits for something that is not the subject of the model; cond may load, and sees the newest
- * values; so does the thread afterwards. */
+ * values; so does the thread afterwards, of atomics. The waiting itself orders nothing. */
 void model_wait_until(bool (*cond)(void));
 
 /* A name for a cell in schedules; without one it is its offset in the state. By setup. */

@@ -26,6 +26,13 @@ static struct thread {
   bool news;               /* another thread's store became visible since it last spun */
 } threads[MODEL_THREADS];
 
+#define GUARDS 4
+static struct guard {
+  const void *from;
+  size_t size;
+} guard[GUARDS]; /* the model's, set anew in each run */
+static unsigned guards;
+
 static struct run *R;
 static unsigned count;   /* threads */
 static unsigned running; /* the one whose code runs, or NOBODY */
@@ -181,6 +188,7 @@ static void fail_if_stuck(void) {
 static void begin(void) {
   const struct model *m = R->model;
   memset(m->state, 0, m->state_size);
+  guards = 0;
   for (count = 0; count < MODEL_THREADS && m->threads[count].name; count++) {
     struct thread *th = &threads[count];
     th->name = m->threads[count].name;
@@ -221,10 +229,16 @@ void run_model(struct run *run) {
 
 /* --- operations --- */
 
+static bool is_mutated(const void *site) {
+  for (unsigned i = 0; i < R->bounds->sites; i++)
+    if (R->bounds->site[i] == site) return true;
+  return false;
+}
+
 static int weakened(const void *site, const char *what, int order) {
   const struct model_bounds *b = R->bounds;
   if (sites_collecting) sites_add(site, what, order);
-  if (b->site && b->site == site) return b->site_order;
+  if (is_mutated(site)) return b->site_order;
   if (order == WEFT__SEQ && (b->weaken & MODEL_SEQ_ACQ_REL))
     order = *what == 'l' ? WEFT__ACQUIRE : *what == 's' ? WEFT__RELEASE : WEFT__ACQ_REL;
   if (b->weaken & MODEL_RELEASE_RELAXED) {
@@ -307,7 +321,7 @@ void weft__model_fence(enum weft__model_fence kind) {
   const void *site = __builtin_return_address(0);
   hand_over();
   if (sites_collecting) sites_add(site, "fence", (int)kind);
-  if ((R->bounds->weaken & planted[kind]) || (R->bounds->site && R->bounds->site == site)) {
+  if ((R->bounds->weaken & planted[kind]) || is_mutated(site)) {
     TRACE(site, "(no %s)", names[kind]);
     return;
   }
@@ -341,6 +355,23 @@ void model_write(struct model_plain *p, uint64_t x) {
     p->v = x;
   else
     R->memory->write_plain(running, p, x);
+}
+
+bool explore_guarded(const void *cell) {
+  for (unsigned i = 0; i < guards; i++)
+    if (cell >= guard[i].from && (const char *)cell < (const char *)guard[i].from + guard[i].size)
+      return true;
+  return false;
+}
+
+void model_guard(const void *from, size_t size) {
+  if (guards == GUARDS) model_fail("more than %d guarded ranges", GUARDS);
+  guard[guards].from = from;
+  guard[guards++].size = size;
+}
+
+void model_rely(uint64_t x) {
+  if (running != NOBODY) R->memory->rely(running, x);
 }
 
 void model_wait_until(bool (*cond)(void)) {

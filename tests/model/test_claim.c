@@ -17,6 +17,7 @@ static struct {
   weft__atomic_u32 ready;        /* made ready: the queue from which the task is resumed */
   struct model_plain stack;      /* the task's: whoever runs it reads and writes it */
   struct model_plain gift[2];    /* what the event of each wait hands over */
+  struct model_plain why;        /* what the canceller wrote before its request */
   unsigned waits;                /* begun */
   unsigned wins[2];              /* how often each wait was won */
   unsigned delivered;            /* cancels that the task was told of */
@@ -37,19 +38,25 @@ static bool is_ready(void) {
   return weft__load_relaxed_u32(&S.ready) != 0;
 }
 
+/* The task is told of a cancel. */
+static void cancelled(void) {
+  S.delivered++;
+  MODEL_CHECK(model_read(&S.why) == 5);
+}
+
 /* A wait for the i-th event; what ended it, or -1 when a cancel was already there. */
 static int wait_for(unsigned i, bool masked) {
   weft__ticket ticket;
   model_write(&S.stack, S.waits++);
   if (!weft__claim_arm(&S.word, masked, &ticket)) {
-    S.delivered++;
+    cancelled();
     return -1;
   }
   weft__store_release_u64(&S.published[i], ticket);
   model_write(&S.stack, S.waits); /* the stack is still in use */
   if (weft__claim_commit(&S.word)) {
     model_wait_until(is_ready);
-    weft__store_relaxed_u32(&S.ready, 0);
+    weft__xchg_u32(&S.ready, 0); /* acquires, as taking the task from a queue does */
   }
   MODEL_CHECK(S.wins[i] == 1);
   model_write(&S.stack, S.waits);
@@ -60,7 +67,7 @@ static int wait_for(unsigned i, bool masked) {
     MODEL_CHECK(model_read(&S.gift[i]) == 100 + i);
     break;
   case WEFT__BY_CANCEL:
-    S.delivered++;
+    cancelled();
     break;
   case WEFT__BY_TIMEOUT:
     break;
@@ -121,6 +128,7 @@ static void timer_0(void) {
 }
 
 static void cancels(void) {
+  model_write(&S.why, 5);
   enum weft__outcome outcome = weft__claim_cancel(&S.word, KEY);
   MODEL_CHECK(outcome != WEFT__STALE);
   won(outcome, S.waits - 1);
@@ -195,6 +203,19 @@ static const struct model uncancel =
           THREADS({"task", waits_once}, {"event", event_or_none}, {"canceller", takes_cancel_back}),
           .check = none_pending);
 
+/* A cancel point outside a wait. */
+static void checks(void) {
+  model_write(&S.stack, 1);
+  if (weft__claim_deliver(&S.word)) cancelled();
+}
+static void cancels_a_running_one(void) {
+  model_write(&S.why, 5);
+  MODEL_CHECK(weft__claim_cancel(&S.word, KEY) == WEFT__LOST);
+}
+static const struct model checkpoint =
+    MODEL("claim: cancel, a cancel point",
+          THREADS({"task", checks}, {"canceller", cancels_a_running_one}), .check = one_cancel);
+
 /* --- beginning, consuming, ending --- */
 
 static void setup_unstarted(void) {
@@ -228,6 +249,20 @@ static const struct model start = {
     .threads = {{"worker", worker_starts}, {"awaiter", awaiter_starts}, {"other", awaiter_starts}},
     .check = begun_and_taken_once};
 
+/* Cancelled before its first run: whoever begins it finds the request, or it comes later. */
+static void worker_starts_or_ends_it(void) {
+  if (weft__claim_start(&S.word, KEY, false) && (weft__load_relaxed_u64(&S.word) & WEFT__CANCEL)) {
+    weft__claim_deliver(&S.word);
+    cancelled();
+  }
+}
+static const struct model cancelled_early = {
+    .name = "claim: start, cancel",
+    MODEL_STATE(S),
+    .setup = setup_unstarted,
+    .threads = {{"worker", worker_starts_or_ends_it}, {"canceller", cancels_a_running_one}},
+    .check = one_cancel};
+
 /* The task ends and its memory becomes another task while somebody cancels the old one. */
 static void ends_and_begins_anew(void) {
   uint64_t word = weft__load_relaxed_u64(&S.word);
@@ -252,11 +287,28 @@ static const struct model reuse = {
     .threads = {{"task", ends_and_begins_anew}, {"a", cancels_the_old}, {"b", cancels_the_old}},
     .check = the_new_one_is_untouched};
 
+/* It ends while somebody cancels it: the end answers the request, or the request comes too late. */
+static void ends(void) {
+  uint64_t word = weft__load_relaxed_u64(&S.word);
+  while (!weft__claim_finish(&S.word, &word)) {}
+  if (word & WEFT__CANCEL) cancelled();
+}
+static void cancels_once(void) {
+  model_write(&S.why, 5);
+  if (weft__claim_cancel(&S.word, KEY) == WEFT__STALE) S.too_late++;
+}
+static void told_or_too_late(void) {
+  MODEL_CHECK(S.delivered + S.too_late == 1);
+}
+static const struct model end =
+    MODEL("claim: end, cancel", THREADS({"task", ends}, {"canceller", cancels_once}),
+          .check = told_or_too_late);
+
 /* --- tests --- */
 
 static const struct model *const all[] = {
-    &event_timer, &late_timer, &event_cancel, &event_timer_cancel,
-    &masked,      &uncancel,   &start,        &reuse};
+    &event_timer, &late_timer, &event_cancel,    &event_timer_cancel, &masked, &uncancel,
+    &checkpoint,  &start,      &cancelled_early, &reuse,              &end};
 #define COUNT (sizeof all / sizeof all[0])
 
 static void hold(enum model_memory memory) {
@@ -320,6 +372,10 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_lost_wakeup_is_found),
 };
 
+static const struct model_suite suites[] = {
+    {all, COUNT, {.memory = MODEL_WEAK, .preemptions = 2}}};
+
 int main(int argc, char **argv) {
-  return weft_test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
+  return model_main(argc, argv, tests, sizeof tests / sizeof tests[0], suites,
+                    sizeof suites / sizeof suites[0]);
 }

@@ -306,8 +306,25 @@ static void every_ordering_of_message_passing_is_needed(void **state) {
   (void)state;
   const struct model *const models[] = {&mp};
   unsigned mutants = 0;
-  CHECK_UINT(model_mutants(models, 1, &WEAK, &mutants), 0);
+  CHECK_UINT(model_mutants(&(struct model_suite){models, 1, WEAK}, 1, &mutants), 0);
   CHECK_UINT(mutants, 2);
+}
+
+/* More than it needs: what survives is weakened further, until something breaks. */
+static void sp_writer(void) {
+  model_write(&S.data, 7);
+  weft__store_seq_u32(&S.x, 1);
+}
+static const struct model sp = {.name = "message passing, seq_cst",
+                                MODEL_STATE(S),
+                                .threads = {{"writer", sp_writer}, {"reader", mp_reader}}};
+
+static void an_ordering_that_is_stronger_than_needed_survives(void **state) {
+  (void)state;
+  const struct model *const models[] = {&sp};
+  unsigned mutants = 0;
+  CHECK_UINT(model_mutants(&(struct model_suite){models, 1, WEAK}, 1, &mutants), 1);
+  CHECK_UINT(mutants, 3);
 }
 
 static const struct CMUnitTest tests[] = {
@@ -320,6 +337,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(waiting_ends_when_its_condition_holds),
     cmocka_unit_test(skipping_known_states_hides_no_outcome),
     cmocka_unit_test(every_ordering_of_message_passing_is_needed),
+    cmocka_unit_test(an_ordering_that_is_stronger_than_needed_survives),
 };
 
 int main(int argc, char **argv) {

@@ -4,172 +4,36 @@
  * One model thread is the worker that goes idle (or two are), the others bring work and are then
  * busy for ever: they have ended. So a sleeper that should have been woken is a deadlock. What is
  * behind these files is replaced here: libuv, the clock, the monitor, the reserves. */
-#include <string.h>
-
-#include "base/clock.h"
-#include "base/futex.h"
-#include "core/monitor.h"
-#include "core/ready.h"
 #include "core/reserve.h"
-#include "core/shutdown.h"
-#include "core/worker.h"
-#include "model.h"
-#include "weft_test.h"
+#include "workers.h"
 
-#define WORKERS 3
-#define TASKS 3
-enum { EARLY = 100, LATE = 1000 };
-
-static struct {
-  struct weft__runtime rt;
-  struct weft__worker w[WORKERS];
-  struct weft__task task[TASKS];
-  weft__atomic_u32 bell[WORKERS]; /* of the worker's loop: uv_async */
-  struct model_plain request;     /* what the poster of a request wrote for it */
-  struct weft__loop_request posted;
-  bool ran_request;
-  bool loop_alive; /* the loops have handles: their drivers sleep in them */
-  struct weft__timer_entry entries[TASKS];
-  uint64_t now;
-  bool fired;
-} S;
-
-/* --- what the code under test stands on --- */
-
-__thread struct weft__worker *weft__tls_worker;
-
-static unsigned index_of(const struct weft__loop *l) {
-  unsigned i = 0;
-  while (&S.w[i].own_loop != l) i++;
-  return i;
-}
-
-static bool rung_0(void) {
-  return weft__load_relaxed_u32(&S.bell[0]) != 0;
-}
-static bool rung_1(void) {
-  return weft__load_relaxed_u32(&S.bell[1]) != 0;
-}
-static bool rung_2(void) {
-  return weft__load_relaxed_u32(&S.bell[2]) != 0;
-}
-static bool (*const rung[WORKERS])(void) = {rung_0, rung_1, rung_2};
-
-int uv_run(uv_loop_t *uv, uv_run_mode mode) {
-  struct weft__loop *l = weft__container_of(uv, struct weft__loop, uv);
-  MODEL_CHECK(weft__load_relaxed_ptr(&l->driver) == weft__tls_worker);
-  if (mode == UV_RUN_ONCE) model_wait_until(rung[index_of(l)]);
-  weft__store_seq_u32(&S.bell[index_of(l)], 0);
-  return 0;
-}
-int uv_async_send(uv_async_t *bell) {
-  struct weft__loop *l = weft__container_of(bell, struct weft__loop, bell);
-  weft__fence_full(); /* a system call that takes locks */
-  weft__store_seq_u32(&S.bell[index_of(l)], 1);
-  return 0;
-}
-int uv_loop_alive(const uv_loop_t *uv) {
-  (void)uv;
-  return S.loop_alive;
-}
-/* Time passes in a sleep that ends at its deadline, at once up to EARLY; LATE never comes. */
-int weft__futex_wait(weft__atomic_u32 *word, uint32_t expected, uint64_t deadline) {
-  if (deadline <= EARLY)
-    S.now = deadline;
-  else
-    model_futex_wait(word, expected);
-  return 0;
-}
-uint64_t weft__now(void) {
-  return S.now;
-}
-uint64_t weft__now_fast(void) {
-  return S.now;
-}
-int weft__futex_wake(weft__atomic_u32 *word, unsigned n) {
-  return (int)model_futex_wake(word, n);
-}
 void weft__monitor_wake(struct weft__runtime *rt) {
   (void)rt;
 }
 void weft__reserve_recall(struct weft__worker *w) {
   (void)w;
 }
-uint64_t weft__shutdown_deadline(struct weft__worker *w) {
-  (void)w;
-  return WEFT__NEVER;
-}
-void weft__worker_poll(struct weft__worker *w) {
-  if (!weft__loop_enter(w->loop, w)) return;
-  weft__loop_turn(w->loop);
-  weft__loop_leave(w->loop);
-  weft__make_ready_chain(weft__timers_fire(w->timers, weft__now()));
-}
-void weft__task_free_slow(struct weft__task_pool *p, struct weft__task_cache *c,
-                          struct weft__task *t) {
-  (void)p;
-  (void)c;
-  (void)t;
-  model_fail("no model leaves a tombstone");
-}
 
-/* --- the state --- */
-
-/* Thread t is worker t; the others are foreign threads. What only counts turns would make a worker
- * that goes round look different each time. */
-static void enter(unsigned t) {
-  weft__tls_worker = t < S.rt.nworkers ? &S.w[t] : NULL;
-  for (unsigned i = 0; i < WORKERS; i++) {
-    memset(&S.w[i].counters, 0, sizeof S.w[i].counters);
-    S.w[i].tick = 0;
-  }
-}
-
-static void setup(unsigned workers) {
-  S.rt.workers = S.w;
-  S.rt.nworkers = workers;
-  weft__tasklist_init(&S.rt.ready, WEFT__LINK_READY);
-  weft__tasklist_init(&S.rt.unstarted, WEFT__LINK_START);
-  for (unsigned i = 0; i < workers; i++) {
-    struct weft__worker *w = &S.w[i];
-    w->rt = &S.rt;
-    w->index = i;
-    w->plain = true;
-    weft__tasklist_init(&w->inbox, WEFT__LINK_READY);
-    weft__tasklist_init(&w->hogs, WEFT__LINK_READY);
-    weft__timers_init(&w->own_timers);
-    weft__list_init(&w->own_loop.requests);
-    w->timers = &w->own_timers;
-    w->loop = &w->own_loop;
-  }
-  weft__store_relaxed_u32(&S.w[0].slice, 1); /* it is running the task that brings work */
-  for (unsigned i = 0; i < TASKS; i++) {
-    S.task[i].rt = &S.rt;
-    weft__store_relaxed_u64(&S.task[i].word, weft__word_fresh(0));
-  }
-  model_name(&S.rt.parked, "parked");
-  model_name(&S.rt.searching, "searching");
-  model_name(&S.rt.ready.count, "ready.count");
-  model_name(&S.w[0].deque.bottom, "w0.bottom");
-  model_name(&S.w[0].deque.top, "w0.top");
-  model_name(&S.w[0].park, "w0.park");
-  model_name(&S.w[1].park, "w1.park");
-  model_name(&S.w[2].park, "w2.park");
+/* Worker 0 is running the task that brings work. */
+static void setup_busy(unsigned workers) {
+  setup(workers, 0);
+  weft__store_relaxed_u32(&S.w[0].slice, 1);
 }
 static void two_workers(void) {
-  setup(2);
+  setup_busy(2);
 }
 static void three_workers(void) {
-  setup(3);
+  setup_busy(3);
 }
 static void two_workers_in_loops(void) {
-  setup(2);
+  setup_busy(2);
   S.loop_alive = true;
 }
 
 /* --- who brings work --- */
 
 static void spawn(unsigned i) {
+  model_write(&S.payload[i], i + 1);
   weft__push_unstarted(&S.w[0], &S.task[i]);
 }
 /* One for the worker itself to do next, one for others. */
@@ -181,10 +45,6 @@ static void spawns_three(void) {
   spawn(0);
   spawn(1);
   spawn(2);
-}
-static void begun(unsigned i) {
-  weft__store_relaxed_u64(&S.task[i].word,
-                          weft__word_with_phase(weft__word_fresh(0), WEFT__RUNNING));
 }
 static void wakes_one(void) {
   begun(2);
@@ -205,17 +65,8 @@ static void wakes_a_pinned_one(void) {
 static void nothing(void) {}
 
 /* Something for the other worker's loop, which may be asleep or about to be. */
-static void run_request(struct weft__loop_request *req, uv_loop_t *uv) {
-  (void)req;
-  (void)uv;
-  MODEL_CHECK(model_read(&S.request) == 7);
-  S.ran_request = true;
-}
 static void posts(void) {
-  model_write(&S.request, 7);
-  S.posted.run = run_request;
-  weft__loop_post(&S.w[1].own_loop, &S.posted);
-  weft__loop_poke(&S.w[1].own_loop);
+  post(1);
 }
 
 /* A task of worker 0 begins to wait with a deadline; the timers are served by worker 1, who may
@@ -234,7 +85,7 @@ static void waits_until_early(void) {
 static void a_late_timer(void) {
   struct weft__timers *h = &S.w[1].own_timers;
   struct weft__worker *guardian;
-  setup(2);
+  setup_busy(2);
   h->entries = S.entries; /* no memory from elsewhere */
   h->capacity = TASKS;
   begun(1);
@@ -251,6 +102,7 @@ static void work(unsigned tasks) {
     /* Without a task of its own making and without news another turn would be the same. */
     if (!t && weft__ring_len(&w->ring) == 0) weft__cpu_relax();
     if (!t) continue;
+    runs(t);
     weft__stop_searching(w); /* as weft__run_task does */
     tasks--;
   }
@@ -376,6 +228,10 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_missing_fence_loses_a_wakeup),
 };
 
+static const struct model_suite suites[] = {
+    {one_idle, sizeof one_idle / sizeof one_idle[0], {.memory = MODEL_WEAK, .preemptions = 2}}};
+
 int main(int argc, char **argv) {
-  return weft_test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
+  return model_main(argc, argv, tests, sizeof tests / sizeof tests[0], suites,
+                    sizeof suites / sizeof suites[0]);
 }

@@ -63,7 +63,7 @@ void weft__context_swap(void **save, void *to) {
   MODEL_CHECK(w->post == WEFT__POST_COMMIT);
   if (!weft__claim_commit(&t->word)) return;
   model_wait_until(is_ready[i]);
-  weft__store_relaxed_u32(&S.ready[i], 0);
+  weft__xchg_u32(&S.ready[i], 0); /* acquires, as taking the task from a queue does */
 }
 void weft__make_ready(struct weft__task *t) {
   weft__atomic_u32 *ready = &S.ready[t - S.task];
@@ -316,7 +316,7 @@ static int child(void *arg) {
 }
 static void awaits_inline(void) {
   struct weft__task *t = &S.task[1];
-  t->fn = child;
+  weft__task_set_fn(t, child, NULL);
   weft__store_relaxed_u64(&t->word, weft__word_fresh(0));
   weft__deque_push(&S.w[0].deque, t);
   S.result[0] = weft_await(handle(1));
@@ -330,11 +330,56 @@ static const struct model inline_cancel =
     MODEL("park: cancel of a task that runs another inline", both_cancelled,
           {"awaiter", awaits_inline}, {"canceller", cancels_0});
 
+/* Its memory is another task's as soon as it has ended; a cancel that was on its way to it must not
+ * reach that one. */
+static int returns_at_once(void *arg) {
+  (void)arg;
+  return 0;
+}
+static void awaits_inline_and_spawns(void) {
+  struct weft__task *t = &S.task[1];
+  weft__task_set_fn(t, returns_at_once, NULL);
+  weft__store_relaxed_u64(&t->word, weft__word_fresh(0));
+  weft__deque_push(&S.w[0].deque, t);
+  S.result[0] = weft_await(handle(1));
+  MODEL_CHECK(weft__task_new(&S.rt.tasks, &S.w[0].cache) == t);
+}
+static void another_is_not_cancelled(void) {
+  uint64_t word = weft__load_relaxed_u64(&S.task[1].word);
+  MODEL_CHECK(weft__word_key(word) == KEY + 1 && weft__word_count(word) == 0);
+}
+
+static const struct model inline_reuse =
+    MODEL("park: cancel of a task whose inline child is replaced", another_is_not_cancelled,
+          {"awaiter", awaits_inline_and_spawns}, {"canceller", cancels_0});
+
+/* --- references --- */
+
+/* The last one to drop his may use the memory, whatever the other did to it. */
+static void drops(unsigned i) {
+  struct weft__task_cache *c = &S.w[i].cache;
+  MODEL_CHECK(model_read(&S.gift) == 0);
+  weft__task_unref(&S.rt.tasks, c, &S.task[2], 1);
+  if (c->head) model_write(&S.gift, 1);
+}
+static void drops_0(void) {
+  drops(0);
+}
+static void drops_1(void) {
+  drops(1);
+}
+static void freed_once(void) {
+  MODEL_CHECK(S.w[0].cache.count + S.w[1].cache.count == 1);
+}
+static const struct model references =
+    MODEL("park: the last reference", freed_once, {"a", drops_0}, {"b", drops_1});
+
 /* --- tests --- */
 
 static const struct model *const small[] = {
     &wait_end, &wait_end_cancel, &await,           &detach,
-    &turn,     &deadline,        &deadline_cancel, &inline_cancel};
+    &turn,     &deadline,        &deadline_cancel, &inline_cancel,
+    &inline_reuse, &references};
 
 /* Every schedule of the models with up to three threads. */
 static void hold(enum model_memory memory) {
@@ -393,6 +438,10 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(weaker_than_sequential_loses_the_end_of_a_task),
 };
 
+static const struct model_suite suites[] = {
+    {small, sizeof small / sizeof small[0], {.memory = MODEL_WEAK, .preemptions = 2}}};
+
 int main(int argc, char **argv) {
-  return weft_test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
+  return model_main(argc, argv, tests, sizeof tests / sizeof tests[0], suites,
+                    sizeof suites / sizeof suites[0]);
 }

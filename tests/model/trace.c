@@ -72,12 +72,36 @@ void trace_line(const char *thread, bool preempted, const void *site, const char
 
 extern char __executable_start[] __attribute__((weak));
 
-#define PLACE 64
+/* What addr2line says of an address: a line with the address, then two lines for each function that
+ * is inlined there, from the innermost outwards, the name and the place. The shim's own functions are
+ * inlined, so the last is the code that called. */
+static void read_places(FILE *out, unsigned n, struct place *ret) {
+  char text[PATH_MAX + 64];
+  bool is_name = true;
+  for (unsigned i = 0; fgets(text, sizeof text, out);) {
+    text[strcspn(text, "\n")] = '\0';
+    if (strncmp(text, "0x", 2) == 0) {
+      i++;
+      is_name = true;
+      continue;
+    }
+    if (i == 0 || i > n) continue;
+    struct place *p = &ret[i - 1];
+    char *colon = strrchr(text, ':');
+    if (is_name) {
+      snprintf(p->function, sizeof p->function, "%.60s", text);
+    } else if (colon && text[0] != '?') {
+      p->line = (unsigned)strtoul(colon + 1, NULL, 10);
+      *colon = '\0';
+      snprintf(p->file, sizeof p->file, "%.4000s", text);
+    }
+    is_name = !is_name;
+  }
+}
 
-/* Resolves n addresses; what cannot be found stays "?". */
-static void resolve(const void *const *sites, unsigned n, char (*places)[PLACE]) {
+void trace_places(const void *const *sites, unsigned n, struct place *ret) {
   char program[256];
-  for (unsigned i = 0; i < n; i++) strcpy(places[i], "?");
+  for (unsigned i = 0; i < n; i++) ret[i] = (struct place){.file = "?"};
   ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
   if (length < 0) return;
   program[length] = '\0';
@@ -85,45 +109,35 @@ static void resolve(const void *const *sites, unsigned n, char (*places)[PLACE])
   size_t size = 512 + (size_t)n * 20;
   char *command = malloc(size);
   if (!command) return;
-  size_t used = (size_t)snprintf(command, size, "addr2line -a -i -s -e '%s' 2>/dev/null", program);
+  size_t used = (size_t)snprintf(command, size, "addr2line -a -f -i -e '%s' 2>/dev/null", program);
   for (unsigned i = 0; i < n; i++) {
     uintptr_t at = (uintptr_t)sites[i];
     if (at) at -= (uintptr_t)__executable_start + 1; /* into the call, not behind it */
     used += (size_t)snprintf(command + used, size - used, " %#jx", (uintmax_t)at);
   }
   FILE *out = popen(command, "r");
-  char text[256];
-  /* Each address is followed by its places, from the innermost inlined function outwards; the
-   * shim's own functions are inlined, so the outermost is the code that called. */
-  unsigned i = 0;
-  while (out && fgets(text, sizeof text, out)) {
-    text[strcspn(text, " \n")] = '\0';
-    if (strncmp(text, "0x", 2) == 0) {
-      i++;
-    } else if (i > 0 && i <= n && sites[i - 1] && text[0] != '?') {
-      snprintf(places[i - 1], PLACE, "%.60s", text);
-    }
+  if (out) {
+    read_places(out, n, ret);
+    pclose(out);
   }
-  if (out) pclose(out);
   free(command);
 }
 
-const char *trace_place(const void *site) {
-  static char place[1][PLACE];
-  resolve(&site, 1, place);
-  return place[0];
-}
-
 const char *trace_text(void) {
-  static char text[LINES * (sizeof lines[0].text + PLACE + 2)];
+  static char text[LINES * (sizeof lines[0].text + 80)];
   static const void *sites[LINES];
-  static char places[LINES][PLACE];
+  static struct place places[LINES];
   size_t used = 0;
   for (unsigned i = 0; i < line_count; i++) sites[i] = lines[i].site;
-  resolve(sites, line_count, places);
+  trace_places(sites, line_count, places);
   text[0] = '\0';
-  for (unsigned i = 0; i < line_count; i++)
+  for (unsigned i = 0; i < line_count; i++) {
+    char place[64] = "";
+    const char *slash = strrchr(places[i].file, '/');
+    if (sites[i])
+      snprintf(place, sizeof place, "%.50s:%u", slash ? slash + 1 : places[i].file, places[i].line);
     used += (size_t)snprintf(text + used, sizeof text - used, "%4u %-78s %s\n", i + 1,
-                             lines[i].text, sites[i] ? places[i] : "");
+                             lines[i].text, place);
+  }
   return text;
 }
