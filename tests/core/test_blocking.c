@@ -169,6 +169,30 @@ static void a_job_does_not_wait_for_one_that_blocks_in_its_batch(void **state) {
   pool_close(&b.pool);
 }
 
+static void jobs_are_counted_wherever_their_thread_is(void **state) {
+  enum { HOT = 3 };
+  static struct probe probes[HOT];
+  struct weft__blocking p;
+  struct latch begun = {0}, over = {0};
+  atomic_bool gate = false;
+  (void)state;
+  pool_init(&p, HOT, HOT);
+  for (int round = 1; round <= 2; round++) {
+    atomic_store(&gate, false);
+    for (int i = 0; i < HOT; i++) {
+      probes[i] = (struct probe){.begun = &begun, .over = &over, .gate = &gate};
+      submit(&p, &probes[i], blocking_body);
+    }
+    latch_wait_thread(&begun, round * HOT);
+    CHECK_UINT(stats_of(&p).finished, (round - 1) * HOT); /* in a job */
+    open_gate(&gate);
+    latch_wait_thread(&over, round * HOT);
+    while (stats_of(&p).awake > 0) sched_yield();
+    CHECK_UINT(stats_of(&p).finished, round * HOT); /* idle */
+  }
+  pool_close(&p);
+}
+
 static void a_job_that_waits_can_be_withdrawn(void **state) {
   static struct batch b;
   (void)state;
@@ -374,6 +398,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(runs_every_job_of_many_threads_exactly_once),
     cmocka_unit_test(begins_jobs_in_the_order_of_their_submission),
     cmocka_unit_test(a_job_does_not_wait_for_one_that_blocks_in_its_batch),
+    cmocka_unit_test(jobs_are_counted_wherever_their_thread_is),
     cmocka_unit_test(a_job_that_waits_can_be_withdrawn),
     cmocka_unit_test(a_job_is_either_withdrawn_or_run),
     cmocka_unit_test(a_burst_wakes_each_thread_once),

@@ -19,7 +19,12 @@ static void grows_while_jobs_block(void **state) {
     submit(&p, &probes[i], blocking_body);
   }
   /* Twice as many with each tick: 5 ticks, where the kernel runs the threads at once. */
-  int ticks = tick_until(&p, &begun, N);
+  int ticks = 0;
+  for (; latch_hits(&begun) < N; ticks++) {
+    unsigned before = stats_of(&p).threads;
+    next_tick(&p);
+    CHECK(stats_of(&p).threads <= 2 * before + 2);
+  }
   CHECK(ticks <= 2000 * COUNTS_SLOWER);
   CHECK_UINT(stats_of(&p).threads, N);
   CHECK(!next_tick(&p)); /* nothing waits any more */
@@ -75,6 +80,23 @@ static void does_not_grow_for_jobs_that_compute_without_proc_either(void **state
   for (int i = 0; i < 50 && grew; i++) grew = grew_for_jobs_that_compute_without_proc();
   weft__sys_clear();
   CHECK(!grew);
+}
+
+static void one_long_job_does_not_make_all_look_long(void **state) {
+  struct weft__blocking p;
+  struct latch begun = {0}, over = {0};
+  atomic_bool gate = false;
+  struct probe probe = {.begun = &begun, .over = &over, .gate = &gate};
+  (void)state;
+  pool_init(&p, 1, 1);
+  submit(&p, &probe, blocking_body);
+  latch_wait_thread(&begun, 1);
+  for (int i = 0; i < 10; i++) next_tick(&p);
+  open_gate(&gate);
+  latch_wait_thread(&over, 1);
+  while (stats_of(&p).awake > 0) sched_yield();
+  CHECK(p.each <= WEFT__BLOCKING_LONG_NS);
+  pool_close(&p);
 }
 
 static void a_look_that_comes_too_soon_says_nothing(void **state) {
@@ -255,6 +277,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(grows_while_jobs_block),
     cmocka_unit_test(grows_without_proc_too),
     cmocka_unit_test(does_not_grow_for_jobs_that_compute_without_proc_either),
+    cmocka_unit_test(one_long_job_does_not_make_all_look_long),
     cmocka_unit_test(a_look_that_comes_too_soon_says_nothing),
     cmocka_unit_test(stops_growing_at_its_maximum),
     cmocka_unit_test(does_not_grow_for_jobs_that_compute),

@@ -42,6 +42,20 @@ ABOUT = {
     'blocking_growth': r'(blocking.*|to_thread|thread)\.',
     'deque': r'(deque|next|await)\.',
 }
+# Where to begin: the programs that know the file best.
+FIRST = (
+    (r'blocking|to_thread', 'blocking_attention api_to_thread:w1 blocking_growth blocking'),
+    (r'timers|sleep', 'timers api_sleep:w1 api_timeout:w1'),
+    (r'next|deque|ring|tasklist|ready', 'next ring deque api_spawn:w1 api_migration:w4'),
+    (r'task\.|finish', 'task_memory api_await:w1 api_group:w1'),
+    (r'run|submit|self|thread', 'runtime api_options api_run:w1 api_submit:w1 api_fork_child'),
+    (r'introspect|stats|spawn', 'api_spawn:w1 api_run:w1 api_misuse'),
+    (r'cancel|claim|park|await|waitq', 'api_cancel:w1 api_await:w1 api_wait_for:w1 api_timeout:w1'),
+    (r'fdwait|loop|idle|worker', 'fdwait:w1 fdwait:w4 loop wake api_exact api_run:w1'),
+    (r'shutdown', 'api_leftovers api_shutdown'),
+    (r'crash', 'api_overflow'),
+    (r'monitor|reserve', 'api_to_thread:w4 api_hogs'),
+)
 VARIANTS = (('w4', {'WEFT_WORKERS': '4'}), ('w1', {'WEFT_WORKERS': '1'}),
             ('migrate', {'WEFT_WORKERS': '4', 'WEFT_MIGRATE': '1'}))
 BUILDS = {
@@ -243,8 +257,10 @@ class Judge:
     def order(self, file, programs):
         """Quick ones that have killed mutants of this file first, slow ones last."""
         programs = [p for p in programs if re.match(ABOUT.get(p.name.split(':')[0], ''), file)]
-        rank = lambda p: (p.normal > SLOW or p.serial,
-                          -self.kills.get((file, p.name), 0) / (0.05 + p.normal), p.normal)
+        first = ' '.join(names for pattern, names in FIRST if re.match(pattern, file)).split()
+        likely = lambda p: self.kills.get((file, p.name), 0) + 0.5 * (p.name in first)
+        rank = lambda p: (p.normal > SLOW and not likely(p),
+                          -likely(p) / (0.05 + p.normal), p.normal)
         return sorted(programs, key=rank)
 
     def ask(self, tree, kind, program):
