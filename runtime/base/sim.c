@@ -26,8 +26,8 @@
 enum {
   LOOK_AT_FDS = 64,        /* turns between looks at descriptors while threads can run */
   SPINS_IN_VAIN = 1000000, /* of the only thread that can run, before that is called stuck */
-  OUTSIDE_MS = 2000,       /* real time that what is outside of the simulation has, before it is stuck */
-  SPIN_NS = 200,           /* what a round of spinning takes */
+  OUTSIDE_MS = 2000, /* real time that what is outside of the simulation has, before it is stuck */
+  SPIN_NS = 200,     /* what a round of spinning takes */
   STALL_MAX_NS =
       6000000, /* how long a thread may be kept off its CPU: several of the monitor's periods */
 };
@@ -154,7 +154,9 @@ static void draw_run(void) {
 /* What the run that ends now took. */
 static void pass_time(void) {
   uint32_t points = sim.run - (sim.left < sim.run ? sim.left : 0);
-  weft__clock_advance((uint64_t)points * sim.pace + draw(2 * sim.pace));
+  uint64_t ns = (uint64_t)points * sim.pace + draw(2 * sim.pace);
+  sim.current->cpu += ns;
+  weft__clock_advance(ns);
 }
 
 /* The stack that runs: a task's, or the thread's own. */
@@ -212,17 +214,20 @@ static void fall_asleep(struct weft__sim_thread *me, const void *key, uint64_t d
   if (deadline < sim.wake_at) sim.wake_at = deadline;
 }
 
-/* The thread is kept off its CPU for a while, as a loaded machine does it, or as if what it does at
- * this place took long. */
-static void stall(struct weft__sim_thread *me, uint64_t ns) {
+/* The thread is kept off its CPU for a while, as a loaded machine does it, or what it does at this place
+ * takes long. */
+static void stall(struct weft__sim_thread *me, uint64_t ns, bool computing) {
   me->stalled = true;
-  fall_asleep(me, me, weft__now() + ns, -1);
+  me->computing = computing;
+  me->since = weft__now();
+  fall_asleep(me, me, me->since + ns, -1);
   schedule(me);
-  me->stalled = false;
+  if (computing) me->cpu += weft__now() - me->since;
+  me->stalled = me->computing = false;
 }
 
-void weft__sim_stall(uint64_t ns) {
-  stall(sim.current, ns);
+void weft__sim_compute(uint64_t ns) {
+  stall(sim.current, ns, true);
 }
 
 /* Nobody else can run, and the caller waits for somebody: time must pass. */
@@ -250,7 +255,7 @@ static void on_point(enum weft__point kind) {
   }
   if (--sim.left > 0) return;
   if (sim.stalls && draw(sim.stalls) == 0) {
-    stall(me, 1 + draw(STALL_MAX_NS));
+    stall(me, 1 + draw(STALL_MAX_NS), draw(2));
     return;
   }
   stay_runnable(me);

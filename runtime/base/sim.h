@@ -80,8 +80,8 @@ uint32_t weft__sim_draw(uint32_t n);
 /* Another thread may have the turn; the caller stays runnable. */
 void weft__sim_pass(void);
 
-/* The caller keeps its CPU, or has lost it, for so long. */
-void weft__sim_stall(uint64_t ns);
+/* The caller computes for so long. */
+void weft__sim_compute(uint64_t ns);
 
 /* Sleeps until weft__sim_wake(key), or the deadline, or, unless fd is -1, until the descriptor is
  * readable (looked at only now and then). True when woken by a call. */

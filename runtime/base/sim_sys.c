@@ -9,8 +9,8 @@
 #include "base/clock.h"
 #include "base/sim_threads.h"
 
-/* A clock that no other thread of the process can have. */
-#define PLAYED_CLOCK ((clockid_t)-1000)
+/* The clocks of simulated threads, by their numbers: positive ones that the kernel does not have. */
+#define PLAYED_CLOCKS ((clockid_t)1000)
 
 /* A sleep may end without a reason, and up to a microsecond before its time (futex.h). */
 enum { SPURIOUS_ONE_IN = 32, EARLY_NS = 1000 };
@@ -60,7 +60,7 @@ static int sim_thread_detach(pthread_t thread) {
 
 static int sim_thread_cpu_clock(pthread_t thread, clockid_t *ret) {
   if (!weft__sim_here()) return weft__sys_real.thread_cpu_clock(thread, ret);
-  *ret = PLAYED_CLOCK;
+  *ret = PLAYED_CLOCKS + (clockid_t)weft__sim_thread_by_id(thread)->number;
   return 0;
 }
 
@@ -68,10 +68,12 @@ static int sim_thread_name(pthread_t thread, const char *name) {
   return weft__sim_here() ? 0 : weft__sys_real.thread_name(thread, name);
 }
 
-/* A thread's CPU time: whether it has computed since it was last asked, or was blocked, is drawn. */
 static int sim_clock_gettime(clockid_t clock, struct timespec *ret) {
-  if (!weft__sim_here() || clock != PLAYED_CLOCK) return weft__sys_real.clock_gettime(clock, ret);
-  uint64_t ns = weft__sim_draw(2) ? weft__now() : 0;
+  if (!weft__sim_here() || clock < PLAYED_CLOCKS) return weft__sys_real.clock_gettime(clock, ret);
+  const struct weft__sim_thread *t = weft__sim_thread_by_number((uint64_t)(clock - PLAYED_CLOCKS));
+  if (!t) return WEFT_EINVAL;
+  uint64_t ns = t->cpu;
+  if (t->computing) ns += weft__elapsed(t->since, weft__now());
   ret->tv_sec = (time_t)(ns / WEFT__NS_PER_SEC);
   ret->tv_nsec = (long)(ns % WEFT__NS_PER_SEC);
   return 0;

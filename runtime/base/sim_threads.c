@@ -90,7 +90,8 @@ int weft__sim_thread_create(pthread_t *ret, void *(*main)(void *arg), void *arg)
   t->number = ++numbers;
   t->key = NULL;
   t->fd = -1;
-  t->stalled = t->ended = t->detached = false;
+  t->stalled = t->computing = t->ended = t->detached = false;
+  t->cpu = 0;
 #if WEFT__TSAN
   __tsan_release(&t->started);
 #endif
@@ -118,6 +119,21 @@ int weft__sim_thread_join(pthread_t id) {
 int weft__sim_thread_detach(pthread_t id) {
   of_id(id)->thread.detached = true;
   return 0;
+}
+
+struct weft__sim_thread *weft__sim_thread_by_id(pthread_t id) {
+  weft__list_foreach(all, &alive) {
+    if (record_of(all) == of_id(id)) return &record_of(all)->thread;
+  }
+  return weft__sim_current();
+}
+
+struct weft__sim_thread *weft__sim_thread_by_number(uint64_t number) {
+  if (number == 0) return &first;
+  weft__list_foreach(all, &alive) {
+    if (record_of(all)->thread.number == number) return &record_of(all)->thread;
+  }
+  return NULL;
 }
 
 /* The bounds of the thread's own stack, to tell it from a task's. Asking for them means reading the

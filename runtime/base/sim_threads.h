@@ -24,7 +24,10 @@ struct weft__sim_thread {
   uint64_t deadline;
   int fd; /* readable wakes it too, or -1 */
   enum weft__sim_why why;
-  bool stalled; /* asleep, but as if it were off its CPU */
+  bool stalled;   /* asleep, but as if it were busy, or off its CPU */
+  bool computing; /* while it is stalled: busy */
+  uint64_t cpu;   /* CPU time, but for a stall in which it computes */
+  uint64_t since; /* when that stall began */
   bool ended;
   bool detached;
   char started; /* addresses for TSan: creation happens before the beginning, */
@@ -72,6 +75,10 @@ void weft__sim_threads_end(void);
 int weft__sim_thread_create(pthread_t *ret, void *(*main)(void *arg), void *arg);
 int weft__sim_thread_join(pthread_t id);
 int weft__sim_thread_detach(pthread_t id);
+/* The thread with this id; the running one for any other id. */
+struct weft__sim_thread *weft__sim_thread_by_id(pthread_t id);
+/* By its number; NULL when it is gone. */
+struct weft__sim_thread *weft__sim_thread_by_number(uint64_t number);
 
 /* ---- sim_sys.c ---- */
 

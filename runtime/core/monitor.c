@@ -15,7 +15,13 @@
 #define LEASE_NS (100 * PERIOD_NS)
 /* Stacks that no worker has wanted for so long give their pages back. */
 #define TRIM_EVERY_NS WEFT__NS_PER_SEC
-enum { IDLE_PERIODS = 20 }; /* without any worker awake, before the monitor sleeps */
+enum {
+  IDLE_PERIODS = 20, /* without any worker awake, before the monitor sleeps */
+  OFF_CPU_PERIODS =
+      10, /* a thread so long off its CPU is blocked, not only waiting for its turn there */
+};
+/* Of CPU time in a period: less, and the thread was off its CPU for most of it. */
+#define LITTLE_NS (PERIOD_NS / 4)
 
 enum { MONITOR_AWAKE = 0, MONITOR_ASLEEP = 1, MONITOR_STOP = 2 };
 
@@ -26,8 +32,35 @@ struct weft__monitor {
                              parked and looks here; the monitor stores ASLEEP and looks at parked */
   weft__atomic_u32 pool;  /* the blocking pool wants ticks; seq_cst against state likewise */
   uint64_t trim_at;       /* the monitor's own */
-  uint32_t *seen;         /* last slice of each worker; the monitor's own */
+  struct sample *seen;    /* of each worker and reserve; the monitor's own */
 };
+
+/* What a thread was doing when it was last looked at. */
+struct sample {
+  uint32_t slice;
+  uint32_t off; /* periods in a row that the same slice was off the CPU */
+  uint64_t cpu; /* CPU time of the thread, when it was in a slice */
+};
+
+static uint64_t cpu_time(const struct weft__worker *w) {
+  struct timespec ts = {0};
+  if (weft__sys_clock_gettime((clockid_t)weft__load_relaxed_u32(&w->cpu_clock), &ts) < 0) return 0;
+  return (uint64_t)ts.tv_sec * WEFT__NS_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+/* True when the thread has been in one slice since it was last looked at, and computing or blocked in
+ * it. On a loaded machine a thread can lose its CPU for longer than a period in the shortest slice: that
+ * task is no hog, and whoever waits behind it would wait for the CPU elsewhere too. */
+static bool in_long_slice(struct sample *seen, const struct weft__worker *w, uint32_t slice) {
+  bool same = slice == seen->slice;
+  seen->slice = slice;
+  if (!(slice & 1)) return false;
+  uint64_t before = seen->cpu;
+  seen->cpu = cpu_time(w);
+  bool computes = weft__elapsed(before, seen->cpu) >= LITTLE_NS;
+  seen->off = same && !computes ? seen->off + 1 : 0;
+  return same && (computes || seen->off >= OFF_CPU_PERIODS);
+}
 
 /* The worker's queues hold something that another worker could run. */
 static bool work_behind(struct weft__worker *w) {
@@ -57,9 +90,7 @@ static void on_hog(struct weft__runtime *rt, struct weft__worker *w, uint32_t sl
 static void look_at(struct weft__monitor *m, unsigned i, uint64_t now) {
   struct weft__worker *w = &m->rt->workers[i];
   uint32_t slice = weft__load_acquire_u32(&w->slice);
-  bool same = slice == m->seen[i];
-  m->seen[i] = slice;
-  if ((slice & 1) && same) {
+  if (in_long_slice(&m->seen[i], w, slice)) {
     if (!m->rt->exact) on_hog(m->rt, w, slice, now);
   } else if (weft__load_relaxed_u32(&w->park) == WEFT__AWAKE) {
     weft__store_relaxed_u32(&w->poll_due, 1);
@@ -70,10 +101,7 @@ static void look_at(struct weft__monitor *m, unsigned i, uint64_t now) {
  * and what waits behind it may be taken by an idle worker. */
 static void look_at_reserve(struct weft__monitor *m, unsigned i) {
   struct weft__worker *r = &m->rt->workers[i];
-  uint32_t slice = weft__load_acquire_u32(&r->slice);
-  bool same = slice == m->seen[i];
-  m->seen[i] = slice;
-  if (!(slice & 1) || !same) return;
+  if (!in_long_slice(&m->seen[i], r, weft__load_acquire_u32(&r->slice))) return;
   weft__store_relaxed_u32(&r->hogged, 1);
   if (weft__ring_len(&r->ring) && weft__load_relaxed_u32(&m->rt->parked)) weft__notify_hard(m->rt);
 }
@@ -133,7 +161,7 @@ static void *monitor_main(void *arg) {
 
 int weft__monitor_start(struct weft__runtime *rt) {
   struct weft__monitor *m = weft__zalloc(sizeof *m);
-  uint32_t *seen = weft__calloc(rt->nworkers + rt->nreserves, sizeof *seen);
+  struct sample *seen = weft__calloc(rt->nworkers + rt->nreserves, sizeof *seen);
   if (!m || !seen) {
     weft__free(m);
     weft__free(seen);

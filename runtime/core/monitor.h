@@ -1,7 +1,7 @@
 /* The monitor: a thread that looks at all workers about every millisecond while any of them works.
  *
  * It samples each worker's slice counter (a plain store per switch). A worker that is in the same
- * slice for a whole period is hogged. Then, if other work waits behind it, an idle worker is woken to
+ * slice for a whole period, computing or blocked, is hogged; one that has only lost its CPU is not. Then, if other work waits behind it, an idle worker is woken to
  * take it; if a timer, an event or a ready task is due, its reserve is told to take the lease of its
  * loop and timers (reserve.c). A worker that is busy with short slices is told to look at its loop
  * and timers, so that no worker has to read the clock at every switch. The monitor also gives the

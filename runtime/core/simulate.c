@@ -229,5 +229,5 @@ uint32_t weft_sim_random(uint32_t n) {
 }
 
 void weft_sim_work(weft_ns ns) {
-  if (weft__sim_here() && ns > 0) weft__sim_stall((uint64_t)ns);
+  if (weft__sim_here() && ns > 0) weft__sim_compute((uint64_t)ns);
 }

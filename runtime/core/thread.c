@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/overflow.h"
 #include "base/sim.h"
 #include "base/sys.h"
@@ -62,7 +63,10 @@ static bool owns_signal_stack(void) {
 }
 
 void weft__worker_thread_begin(struct weft__worker *w) {
+  clockid_t clock;
   weft__self_set(w);
+  WEFT__ASSERT(weft__sys_thread_cpu_clock(pthread_self(), &clock) == 0);
+  weft__store_relaxed_u32(&w->cpu_clock, (uint32_t)clock);
   if (weft__sim_here())
     weft__sim_context_thread(&w->sched);
   else

@@ -75,6 +75,7 @@ struct weft__worker {
 
   /* Written by the owner, read by the monitor: relaxed, a sample. */
   struct weft__counters counters;
+  weft__atomic_u32 cpu_clock; /* clockid_t of the thread's CPU time; written before its first slice */
   _Alignas(64) weft__atomic_u32 slice; /* odd while a task runs; grows with every switch */
 
   /* Written by others. */
