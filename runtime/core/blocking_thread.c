@@ -137,8 +137,8 @@ static void run_jobs(struct weft__blocking_thread *t, unsigned n) {
     struct weft__job *j = weft__xchg_ptr(&t->slot[i], NULL);
     if (!j) continue;
     j->code = j->fn(j->arg);
+    weft__counter_add(&t->finished, 1); /* before anybody is told of the end, who may look */
     j->done(j);
-    weft__counter_add(&t->finished, 1);
     ran++;
   }
   if (ran > 0) t->each = weft__elapsed(begin, weft__now_fast()) / ran;
