@@ -1,6 +1,7 @@
 # Run after a test program was linked: asks it for its tests and writes the file that tells ctest.
 # Input: program, settings (see weft_add_test), output.
 
+cmake_minimum_required(VERSION 3.25)
 include(${settings})
 
 # Listing runs no test, and a leak check at its exit would need ptrace on some machines.
@@ -21,26 +22,39 @@ function(weft_quote out)
 endfunction()
 
 set(command "")
-foreach(word IN LISTS emulator program)
+foreach(word IN LISTS checker emulator program)
   string(APPEND command " [==[${word}]==]")
 endforeach()
 
 set(script "")
 function(weft_register test suffix)
   weft_quote(environment_list ${environment} ${ARGN})
-  weft_quote(label_list ${labels} ${suffix})
-  if(suffix)
-    set(full "${name}.${test}.${suffix}")
-  else()
-    set(full "${name}.${test}")
+  set(full ${name} ${test} ${suffix})
+  set(only " --only [==[${test}]==]")
+  if(checker)
+    set(full ${name} ${suffix})
+    set(only "")
+    if(except)
+      string(JOIN " " only " --except" ${except})
+    endif()
   endif()
-  string(APPEND script "add_test([==[${full}]==]${command} --only [==[${test}]==])\n"
+  list(JOIN full "." full)
+  foreach(group smoke quick)
+    if(full IN_LIST ${group})
+      list(APPEND labels ${group})
+    endif()
+  endforeach()
+  weft_quote(label_list ${labels} ${suffix})
+  string(APPEND script "add_test([==[${full}]==]${command}${only})\n"
     "set_tests_properties([==[${full}]==] PROPERTIES TIMEOUT ${timeout} SKIP_RETURN_CODE 77\n"
     "  RUN_SERIAL ${serial} WORKING_DIRECTORY [==[${directory}]==]\n"
     "  LABELS ${label_list}\n  ENVIRONMENT ${environment_list})\n")
   set(script "${script}" PARENT_SCOPE)
 endfunction()
 
+if(checker)
+  set(tests all) # of the program at once
+endif()
 foreach(test IN LISTS tests)
   if(variants)
     weft_register(${test} w1 WEFT_WORKERS=1)

@@ -16,8 +16,13 @@
 #
 # SERIAL runs its tests beside no other: for those that measure time or need all the memory.
 #
-# TIMEOUT (default 60) is a hard limit in seconds of the release build; sanitizers and the emulator
-# get WEFT_TEST_TIMEOUT_SCALE times as much. Exit status 77 counts as skipped. The label of the
+# In the build for valgrind ctest runs each program, not each test, as valgrind takes a second to
+# start: <name>, or its three variants, with all that the program has. tests/valgrind/programs.cmake
+# gives some of them the labels smoke and quick; the targets tests_smoke and tests_quick build those.
+# It also says which tests cannot hold there.
+#
+# TIMEOUT (default 60) is a hard limit in seconds of the release build; checkers and the emulator get
+# WEFT_TEST_TIMEOUT_SCALE times as much. Exit status 77 counts as skipped. The label of the
 # directory that calls (base, core, ...) is added by itself; the label "slow" keeps a test out of
 # `scripts/test --quick`.
 
@@ -28,6 +33,20 @@ elseif(WEFT_SANITIZE STREQUAL "thread")
   set(WEFT_TEST_TIMEOUT_SCALE 5)
 elseif(CMAKE_CROSSCOMPILING)
   set(WEFT_TEST_TIMEOUT_SCALE 5)
+elseif(WEFT_VALGRIND)
+  set(WEFT_TEST_TIMEOUT_SCALE 10)
+endif()
+
+# Threads run one at a time there: who spins for another has to let it run in the end.
+set(WEFT_TEST_CHECKER)
+if(WEFT_VALGRIND)
+  find_program(WEFT_VALGRIND_PROGRAM valgrind)
+  if(NOT WEFT_VALGRIND_PROGRAM)
+    weft_missing("valgrind" "valgrind" "")
+  endif()
+  set(WEFT_TEST_CHECKER ${WEFT_VALGRIND_PROGRAM} --quiet --error-exitcode=99 --leak-check=full
+    --fair-sched=yes --num-callers=24)
+  include(${CMAKE_CURRENT_LIST_DIR}/valgrind/programs.cmake)
 endif()
 
 # No suppressions: a report ends the test. Big requests answer NULL, as malloc does elsewhere.
@@ -45,6 +64,13 @@ endif()
 add_library(weft_test_cmocka INTERFACE)
 target_include_directories(weft_test_cmocka SYSTEM INTERFACE ${CMOCKA_INCLUDE_DIRS})
 target_link_libraries(weft_test_cmocka INTERFACE PkgConfig::CMOCKA)
+
+function(weft_test_belongs_to group target)
+  if(NOT TARGET tests_${group})
+    add_custom_target(tests_${group})
+  endif()
+  add_dependencies(tests_${group} ${target})
+endfunction()
 
 function(weft_add_test)
   cmake_parse_arguments(PARSE_ARGV 0 arg
@@ -65,11 +91,14 @@ function(weft_add_test)
     target_link_libraries(${target} PRIVATE weft_internal)
   endif()
   target_compile_definitions(${target} PRIVATE ${arg_DEFINITIONS})
-  if(NOT TARGET tests_${area})
-    add_custom_target(tests_${area})
-  endif()
-  add_dependencies(tests_${area} ${target})
+  weft_test_belongs_to(${area} ${target})
+  foreach(group smoke quick)
+    if(";${WEFT_VALGRIND_${group}}" MATCHES ";${arg_NAME}(\\.|;|$)")
+      weft_test_belongs_to(${group} ${target})
+    endif()
+  endforeach()
 
+  set(except ${WEFT_VALGRIND_except_${arg_NAME}})
   # Written at configure time, read by the script that runs after each link.
   set(list ${CMAKE_CURRENT_BINARY_DIR}/${target}.ctest.cmake)
   set(settings ${CMAKE_CURRENT_BINARY_DIR}/${target}.settings.cmake)
@@ -82,6 +111,10 @@ set(serial "@arg_SERIAL@")
 set(environment "@WEFT_TEST_ENVIRONMENT@;@arg_ENVIRONMENT@")
 set(directory "@CMAKE_CURRENT_BINARY_DIR@")
 set(emulator "@CMAKE_CROSSCOMPILING_EMULATOR@")
+set(checker "@WEFT_TEST_CHECKER@")
+set(smoke "@WEFT_VALGRIND_smoke@")
+set(quick "@WEFT_VALGRIND_quick@")
+set(except "@except@")
 ]==])
   add_custom_command(TARGET ${target} POST_BUILD
     BYPRODUCTS ${list}

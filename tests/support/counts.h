@@ -3,6 +3,7 @@
  *
  * tsan: each live stack costs about 27 KiB and each switch half a microsecond there, and a process
  * has room for some ten thousand fibers. asan: stacks are 256 KiB and every access is checked.
+ * valgrind, which runs all threads on one CPU and fifty times slower, does what tsan does.
  */
 #ifndef WEFT_TEST_COUNTS_H
 #define WEFT_TEST_COUNTS_H
@@ -28,7 +29,8 @@
 #define COUNTS_ASAN 0
 #endif
 
-#define COUNTS_PICK(release, asan, tsan) (COUNTS_TSAN ? (tsan) : COUNTS_ASAN ? (asan) : (release))
+#define COUNTS_PICK(release, asan, tsan)                                                           \
+  (COUNTS_TSAN || WEFT_VALGRIND ? (tsan) : COUNTS_ASAN ? (asan) : (release))
 
 enum {
   /*                                       release      asan     tsan */

@@ -164,6 +164,26 @@ static int run(const char *group, const struct CMUnitTest *tests, size_t n) {
   return skipped == n ? EXIT_SKIPPED : EXIT_SUCCESS;
 }
 
+/* All but those that are named. */
+static int run_except(const char *group, const struct CMUnitTest *tests, size_t n, char **names,
+                      int n_names) {
+  struct CMUnitTest *rest = calloc(n, sizeof *rest);
+  size_t kept = 0;
+  if (!rest) return EXIT_FAILURE;
+  for (size_t i = 0; i < n; i++) {
+    bool named = false;
+    for (int k = 0; k < n_names; k++) named |= strcmp(names[k], tests[i].name) == 0;
+    if (!named) rest[kept++] = tests[i];
+  }
+  int status = EXIT_FAILURE;
+  if (kept == n - (size_t)n_names)
+    status = run(group, rest, kept);
+  else
+    fprintf(stderr, "%s: one of the names after --except is no test\n", group);
+  free(rest);
+  return status;
+}
+
 int weft_test_main(int argc, char **argv, const struct CMUnitTest *tests, size_t n) {
   const char *slash = strrchr(argv[0], '/');
   const char *program = slash ? slash + 1 : argv[0];
@@ -182,6 +202,8 @@ int weft_test_main(int argc, char **argv, const struct CMUnitTest *tests, size_t
     fprintf(stderr, "%s: no test named %s\n", program, argv[2]);
     return EXIT_FAILURE;
   }
-  fprintf(stderr, "usage: %s [--list | --only NAME]\n", program);
+  if (argc >= 3 && strcmp(argv[1], "--except") == 0)
+    return run_except(program, tests, n, argv + 2, argc - 2);
+  fprintf(stderr, "usage: %s [--list | --only NAME | --except NAME...]\n", program);
   return EXIT_FAILURE;
 }

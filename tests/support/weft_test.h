@@ -25,7 +25,8 @@
 #include <stdbool.h>
 
 /* Runs the tests and returns main's exit status: 0, 1 for a failure, 77 when every test that ran
- * was skipped. `--list` prints the names; `--only NAME` runs one; no argument runs all. */
+ * was skipped. `--list` prints the names; `--only NAME` runs one; `--except NAME...` leaves some out;
+ * no argument runs all. */
 int weft_test_main(int argc, char **argv, const struct CMUnitTest *tests, size_t n);
 
 /* Ends the running test as skipped, with a reason. On the test's own thread and stack only. */
