@@ -67,8 +67,11 @@ static int deliver(const struct weft__area *area, const struct weft__procslot *s
 static int wait_on_the_spot(int fd, int events, uint64_t deadline) {
   struct pollfd p = {.fd = fd, .events = events & WEFT__FD_WRITE ? POLLOUT : POLLIN};
   uint64_t begin = weft__now(), takes = 1 + weft__sim_draw(PLAYED_NS_MAX);
-  if (weft__sys_poll(&p, 1, PLAYED_MS_MAX) <= 0 || deadline - begin < takes)
-    return weft__fd_wait_until(fd, events, deadline);
+  int r;
+  do {
+    r = weft__sys_poll(&p, 1, PLAYED_MS_MAX);
+  } while (r < 0); /* with one descriptor it fails for a moment only */
+  if (r == 0 || deadline - begin < takes) return weft__fd_wait_until(fd, events, deadline);
   return weft_sleep((weft_ns)takes);
 }
 
