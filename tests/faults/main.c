@@ -38,7 +38,7 @@ static const char usage_text[] =
     "  --call NAME --error CODE --nth N {--once | --thrice | --on}\n"
     "                                NAME as in base/sys.h; CODE such as ENOMEM, or SHORT\n"
     "  --descriptors N               room for N more descriptors\n"
-    "  --none                        nothing fails\n";
+    "  --none                        nothing fails; says what there is to fail\n";
 
 static _Noreturn void usage(int status) {
   fputs(usage_text, status ? stderr : stdout);

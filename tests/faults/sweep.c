@@ -217,8 +217,17 @@ static int sweep_points(const struct sweep *sweep) {
 
 /* ---- one point ---- */
 
+/* What it asks for when nothing fails: where the points are. */
+static void print_counts(const struct point_counts *c) {
+  printf("allocations of the runtime %llu\n", (unsigned long long)c->alloc);
+  for (int i = 0; i < WEFT__SYS_CALLS; i++)
+    if (c->call[i] != 0)
+      printf("%s %llu\n", weft__sys_name((enum weft__sys_call)i), (unsigned long long)c->call[i]);
+}
+
 static void print_all(const struct outcome *o, void *arg) {
   on_done(o, arg);
+  if (o->point.kind == POINT_NONE) print_counts(&o->report->counts);
   if (o->verdict <= VERDICT_HELD || o->scenario->kind == SCENARIO_PLANTED) fputs(o->output, stdout);
   printf("%s%s%s\n", verdict_name(o->verdict), o->report->text[0] ? ": " : "", o->report->text);
 }
