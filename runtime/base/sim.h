@@ -92,6 +92,9 @@ unsigned weft__sim_wake(const void *key, unsigned n);
 /* c is to be switched from by the simulated thread on its own stack (context.h). */
 void weft__sim_context_thread(weft__context *c);
 
+/* 0 for the first thread, then in the order of their creation. */
+uint64_t weft__sim_thread_number(void);
+
 /* The thread is number 0, which has a thread of the system to itself. */
 bool weft__sim_first_thread(void);
 

@@ -2,6 +2,8 @@
  * On any other thread everything is the kernel's. Compiled without TSan, as sim.c.
  */
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <weft/errors.h>
@@ -79,9 +81,31 @@ static int sim_clock_gettime(clockid_t clock, struct timespec *ret) {
   return 0;
 }
 
-/* What /proc tells of a simulated thread would be about the playing one. */
+/* R: has its CPU or wants it, S: sleeps. One that is held up may have either reason. */
+static char state_letter(const struct weft__sim_thread *t) {
+  if (t->stalled && !t->computing) return weft__sim_draw(2) ? 'R' : 'D';
+  return t->key && !t->computing ? 'S' : 'R';
+}
+
+/* A file with the state of a simulated thread: the kernel's would be about the playing one. */
+static int open_state(uint64_t number) {
+  const struct weft__sim_thread *t = weft__sim_thread_by_number(number);
+  if (!t || t->ended) return WEFT_ENOENT;
+  char text[64];
+  int n = snprintf(text, sizeof text, "%llu (simulated) %c 1\n", (unsigned long long)number,
+                   state_letter(t));
+  int fds[2];
+  int r = weft__sys_real.pipe2(fds, O_CLOEXEC);
+  if (r < 0) return r;
+  (void)weft__sys_real.write(fds[1], text, (size_t)n);
+  (void)weft__sys_real.close(fds[1]);
+  return fds[0];
+}
+
 static int sim_open(const char *path, int flags, int mode) {
-  if (weft__sim_here() && strncmp(path, "/proc/self/task/", 16) == 0) return WEFT_ENOENT;
+  static const char tasks[] = "/proc/self/task/";
+  if (weft__sim_here() && strncmp(path, tasks, sizeof tasks - 1) == 0)
+    return open_state(strtoull(path + sizeof tasks - 1, NULL, 10));
   return weft__sys_real.open(path, flags, mode);
 }
 

@@ -165,6 +165,10 @@ void weft__sim_threads_end(void) {
   weft__context_fini(&first.own);
 }
 
+uint64_t weft__sim_thread_number(void) {
+  return weft__sim_current()->number;
+}
+
 bool weft__sim_first_thread(void) {
   return weft__sim_current() == &first;
 }

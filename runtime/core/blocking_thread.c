@@ -17,6 +17,7 @@
 #include "base/futex.h"
 #include "base/memory.h"
 #include "base/mutex.h"
+#include "base/sim.h"
 #include "base/sys.h"
 #include "core/blocking.h"
 #include "core/thread.h"
@@ -273,7 +274,7 @@ static void *thread_main(void *arg) {
   snprintf(name, sizeof name, "weft-block-%u", t->number % 10000);
   weft__mutex_lock(&p->lock); /* by then who made the thread has written its id */
   weft__sys_thread_name(t->id, name);
-  t->tid = (int)gettid();
+  t->tid = weft__sim_here() ? (int)weft__sim_thread_number() : (int)gettid();
   bool spun = false;
   for (;;) {
     weft__blocking_collect(p);
