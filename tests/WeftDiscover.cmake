@@ -64,4 +64,27 @@ foreach(test IN LISTS tests)
     weft_register(${test} "")
   endif()
 endforeach()
+
+# Repeated under many seeds; WEFT_TEST_SEEDS in the environment of ctest asks for others.
+function(weft_register_seeds test)
+  foreach(regex IN LISTS seeds_exclude)
+    if(test MATCHES "${regex}")
+      return()
+    endif()
+  endforeach()
+  weft_quote(environment_list ${environment})
+  set(full "${name}.${test}.seeds")
+  string(APPEND script
+    "add_test([==[${full}]==]${command} --only [==[${test}]==] --seeds 1+${seeds})\n"
+    "set_tests_properties([==[${full}]==] PROPERTIES TIMEOUT ${seeds_timeout}\n"
+    "  SKIP_RETURN_CODE 77 WORKING_DIRECTORY [==[${directory}]==] LABELS seeds\n"
+    "  ENVIRONMENT ${environment_list})\n")
+  set(script "${script}" PARENT_SCOPE)
+endfunction()
+
+if(seeds)
+  foreach(test IN LISTS tests)
+    weft_register_seeds(${test})
+  endforeach()
+endif()
 file(WRITE ${output} "${script}")

@@ -1,6 +1,6 @@
 # weft_add_test(NAME <name> SOURCES <file>... [LABELS <label>...] [VARIANTS] [SERIAL] [STANDALONE]
 #               [TIMEOUT <seconds>] [LIBRARIES <target>...] [DEFINITIONS <define>...]
-#               [ENVIRONMENT <VAR=value>...])
+#               [ENVIRONMENT <VAR=value>...] [SEEDS] [SEEDS_EXCLUDE <regex>...])
 #
 # Builds one program test_<name> from the sources, linked to weft_internal, cmocka and the support
 # library, and registers each of its tests with ctest as <name>.<test>. The program's main is
@@ -13,6 +13,11 @@
 # .migrate on four with every suspension moving the task. The labels w1, w4 and migrate go along.
 #
 # STANDALONE leaves weft_internal out, for a program that compiles runtime sources in its own way.
+#
+# SEEDS registers each test once more, as <name>.<test>.seeds, in builds with WEFT_POINTS: repeated
+# under WEFT_TEST_SEED_COUNT seeds of the simulation (weft_test.h). Its one label is "seeds". Tests
+# whose name matches a regex of SEEDS_EXCLUDE are left out. The target tests_seeds builds these
+# programs.
 #
 # SERIAL runs its tests beside no other: for those that measure time or need all the memory.
 #
@@ -49,6 +54,18 @@ if(WEFT_VALGRIND)
   include(${CMAKE_CURRENT_LIST_DIR}/valgrind/programs.cmake)
 endif()
 
+# How many seeds of the simulation each test gets: a sanitizer looks for what it sees in any order.
+if(NOT WEFT_POINTS)
+  set(WEFT_TEST_SEED_COUNT 0)
+elseif(WEFT_SANITIZE STREQUAL "address")
+  set(WEFT_TEST_SEED_COUNT 50)
+elseif(WEFT_SANITIZE STREQUAL "thread")
+  set(WEFT_TEST_SEED_COUNT 20)
+else()
+  set(WEFT_TEST_SEED_COUNT 2000)
+endif()
+add_custom_target(tests_seeds)
+
 # No suppressions: a report ends the test. Big requests answer NULL, as malloc does elsewhere.
 set(WEFT_TEST_ENVIRONMENT)
 if(WEFT_SANITIZE STREQUAL "address")
@@ -74,7 +91,8 @@ endfunction()
 
 function(weft_add_test)
   cmake_parse_arguments(PARSE_ARGV 0 arg
-    "VARIANTS;SERIAL;STANDALONE" "NAME;TIMEOUT" "SOURCES;LABELS;LIBRARIES;DEFINITIONS;ENVIRONMENT")
+    "VARIANTS;SERIAL;STANDALONE;SEEDS" "NAME;TIMEOUT"
+    "SOURCES;LABELS;LIBRARIES;DEFINITIONS;ENVIRONMENT;SEEDS_EXCLUDE")
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_NAME OR NOT arg_SOURCES)
     message(FATAL_ERROR "weft_add_test(NAME <name> SOURCES <file>... ...): got '${ARGV}'")
   endif()
@@ -82,6 +100,11 @@ function(weft_add_test)
     set(arg_TIMEOUT 60)
   endif()
   math(EXPR timeout "${arg_TIMEOUT} * ${WEFT_TEST_TIMEOUT_SCALE}")
+  math(EXPR seeds_timeout "180 * ${WEFT_TEST_TIMEOUT_SCALE}")
+  set(seeds 0)
+  if(arg_SEEDS)
+    set(seeds ${WEFT_TEST_SEED_COUNT})
+  endif()
   cmake_path(GET CMAKE_CURRENT_SOURCE_DIR FILENAME area)
 
   set(target test_${arg_NAME})
@@ -108,6 +131,9 @@ set(labels "@area@;@arg_LABELS@")
 set(variants "@arg_VARIANTS@")
 set(timeout "@timeout@")
 set(serial "@arg_SERIAL@")
+set(seeds "@seeds@")
+set(seeds_exclude "@arg_SEEDS_EXCLUDE@")
+set(seeds_timeout "@seeds_timeout@")
 set(environment "@WEFT_TEST_ENVIRONMENT@;@arg_ENVIRONMENT@")
 set(directory "@CMAKE_CURRENT_BINARY_DIR@")
 set(emulator "@CMAKE_CROSSCOMPILING_EMULATOR@")
@@ -134,4 +160,7 @@ else()
 endif()
 ]==])
   set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${include})
+  if(arg_SEEDS)
+    add_dependencies(tests_seeds ${target})
+  endif()
 endfunction()

@@ -40,9 +40,9 @@ TASK_TEST(T2_cancelling_thousands_before_they_run) {
   static weft_task t[COUNT_TASKS];
   struct latch runs = {0};
   int ran = 0;
-  for (int i = 0; i < COUNT_TASKS; i++) t[i] = weft_spawn(hit_and_return, &runs, NULL);
-  for (int i = 0; i < COUNT_TASKS; i++) weft_cancel(t[i]);
-  for (int i = 0; i < COUNT_TASKS; i++) {
+  for (int i = 0; i < count(COUNT_TASKS); i++) t[i] = weft_spawn(hit_and_return, &runs, NULL);
+  for (int i = 0; i < count(COUNT_TASKS); i++) weft_cancel(t[i]);
+  for (int i = 0; i < count(COUNT_TASKS); i++) {
     int code = weft_await(t[i]);
     CHECK(code == 0 || code == WEFT_ECANCELED);
     ran += code == 0;
@@ -82,7 +82,7 @@ struct spinner {
 static int spin_then_suspend(void *arg) {
   struct spinner *s = arg;
   latch_hit(&s->spinning);
-  while (latch_hits(&s->stop) == 0) {}
+  while (latch_hits(&s->stop) == 0) weft_sim_point();
   s->answer = weft_yield();
   return s->answer;
 }

@@ -28,6 +28,7 @@ struct producer {
 };
 
 static uint32_t draw(struct producer *p, uint32_t n) {
+  if (weft_simulated()) return weft_sim_random(n);
   p->rng ^= p->rng << 13;
   p->rng ^= p->rng >> 7;
   p->rng ^= p->rng << 17;
@@ -86,7 +87,8 @@ static void check_member(struct producer *p, struct member *m, int code) {
 static int raise_family(struct producer *p) {
   struct member m[FAMILY];
   weft_task t[FAMILY];
-  for (int i = 0; i < FAMILY; i++) {
+  const int size = count(FAMILY);
+  for (int i = 0; i < size; i++) {
     /* Most do little, so that most of the time goes into tasks and not into what they do. */
     m[i] = (struct member){.what = draw(p, 4) ? (draw(p, 8) ? RETURN : FAIL) : draw(p, WHATS)};
     t[i] = weft_spawn(live, &m[i], NULL);
@@ -95,7 +97,7 @@ static int raise_family(struct producer *p) {
       if (weft_cancel(t[k]) == 1) m[k].cancelled = true;
     }
   }
-  for (int i = FAMILY - 1; i >= 0; i--) {
+  for (int i = size - 1; i >= 0; i--) {
     if (draw(p, 8) == 0 && weft_cancel(t[i]) == 1) m[i].cancelled = true;
     p->cancelled += m[i].cancelled;
     int code = draw(p, 4) ? weft_await(t[i]) : weft_wait_for_task(t[i], WEFT_FOREVER);
@@ -104,8 +106,10 @@ static int raise_family(struct producer *p) {
   return weft_test_failed() ? OWN_ERROR : 0;
 }
 
-/* Moving at every suspension costs two wake-ups each time: a tenth of the tasks does as well there. */
+/* Moving at every suspension costs two wake-ups each time: a tenth of the tasks does as well there.
+ * A simulation has one family from each producer. */
 static long churn_spawns(void) {
+  if (counts_simulated()) return PRODUCERS * FAMILY;
   return getenv("WEFT_MIGRATE") ? COUNT_CHURN_SPAWNS / 10 : COUNT_CHURN_SPAWNS;
 }
 
@@ -131,8 +135,10 @@ TASK_TEST(nothing_is_lost_and_nothing_runs_twice_among_millions_of_tasks) {
     cancelled += p[i].cancelled;
     ran += p[i].ran;
   }
-  print_message("%ld tasks, %ld ran, %ld cancelled\n", families * FAMILY, ran, cancelled);
-  CHECK(cancelled > families * FAMILY / 20);
+  if (!counts_simulated()) {
+    print_message("%ld tasks, %ld ran, %ld cancelled\n", families * FAMILY, ran, cancelled);
+    CHECK(cancelled > families * FAMILY / 20);
+  }
   CHECK_INT(weft_tasks(NULL, 0), 1);
 }
 

@@ -4,8 +4,10 @@
 #include <string.h>
 #include <weft.h>
 
+#include "base/sys.h"
 #include "counts.h"
 #include "task_test.h"
+#include "threads.h"
 
 /* Filled without atomics: in exact mode nothing else runs between two awaits. */
 static int order[1024], filled;
@@ -117,15 +119,16 @@ EXACT_TEST(R2_timers_fire_by_deadline) {
 }
 
 EXACT_TEST(R2_equal_sleeps_end_in_the_order_they_began) {
-  enum { N = 500 };
-  static struct sleeper s[N];
+  enum { MOST = 500 };
+  static struct sleeper s[MOST];
   weft_group g = WEFT_GROUP_INIT;
-  for (int i = 0; i < N; i++) {
+  const int n = count(MOST);
+  for (int i = 0; i < n; i++) {
     s[i] = (struct sleeper){.place = i, .duration = weft_ms(10)};
     weft_group_spawn(&g, sleep_and_note, &s[i], NULL);
   }
   CHECK_INT(weft_group_join(&g), 0);
-  check_order(N);
+  check_order(n);
 }
 
 /* A counter without atomics: read, burn a little, write. Any interleaving would lose counts. */
@@ -143,7 +146,7 @@ static int increment_slowly(void *arg) {
 }
 
 EXACT_TEST(code_between_two_awaits_is_atomic) {
-  int times = COUNT_TASKS / 20;
+  int times = count(COUNT_TASKS / 20);
   weft_group g = WEFT_GROUP_INIT;
   plain = 0;
   for (int i = 0; i < 20; i++) weft_group_spawn(&g, increment_slowly, &times, NULL);
@@ -160,7 +163,7 @@ EXACT_TEST(nothing_runs_while_the_task_does_not_suspend) {
   int runs = 0;
   weft_task t[50];
   for (int i = 0; i < 50; i++) t[i] = weft_spawn(count_runs, &runs, NULL);
-  for (volatile int i = 0; i < 20000000 / (COUNTS_SLOWER * 2); i++) {}
+  for (volatile int i = 0; i < count(20000000 / (COUNTS_SLOWER * 2)); i++) {}
   CHECK_INT(runs, 0);
   for (int i = 0; i < 50; i++) CHECK_INT(weft_await(t[i]), 0);
   CHECK_INT(runs, 50);
@@ -202,7 +205,7 @@ static int play_all(void *arg) {
   static int ids[100];
   weft_group g = WEFT_GROUP_INIT;
   script = arg;
-  for (int i = 0; i < 100; i++) {
+  for (int i = 0; i < count(100); i++) {
     ids[i] = i;
     weft_group_spawn(&g, play, &ids[i], NULL);
   }
@@ -213,9 +216,10 @@ static void two_runs_take_the_same_steps(void **state) {
   static struct script first, second;
   const weft_run_opts opts = {.exact = true, .workers = 1};
   (void)state;
+  first.n = second.n = 0;
   CHECK_INT(weft_run(play_all, &first, &opts), 0);
   CHECK_INT(weft_run(play_all, &second, &opts), 0);
-  CHECK_INT(first.n, 500);
+  CHECK_INT(first.n, 5 * count(100));
   CHECK_INT(second.n, first.n);
   CHECK_INT(memcmp(first.trace, second.trace, sizeof first.trace), 0);
 }
@@ -227,7 +231,7 @@ EXACT_TEST(a_task_that_never_has_to_wait_keeps_running) {
   weft_task done = weft_spawn(return_zero, NULL, NULL), other;
   CHECK_INT(weft_wait(done, NULL), 0);
   other = weft_spawn(count_runs, &runs, NULL);
-  for (int i = 0; i < COUNT_TASKS; i++) CHECK_INT(weft_wait(done, NULL), 0);
+  for (int i = 0; i < count(COUNT_TASKS); i++) CHECK_INT(weft_wait(done, NULL), 0);
   CHECK_INT(runs, 0);
   CHECK_INT(weft_await(other), 0);
   CHECK_INT(weft_await(done), 0);
@@ -236,8 +240,7 @@ EXACT_TEST(a_task_that_never_has_to_wait_keeps_running) {
 /* ---- a hog is not relieved ---- */
 
 static int burn(void *arg) {
-  weft_ns until = weft_now() + *(weft_ns *)arg;
-  while (weft_now() < until) {}
+  burn_ns(*(weft_ns *)arg);
   return 0;
 }
 
@@ -286,9 +289,9 @@ EXACT_TEST(R3_tasks_from_a_foreign_thread_run_in_the_order_of_their_submission) 
   struct outside o = {.rt = weft_runtime_current()};
   pthread_t thread;
   weft_ns give_up = weft_now() + weft_sec(20);
-  if (!CHECK_INT(pthread_create(&thread, NULL, submit_three, &o), 0)) return;
+  if (!CHECK_INT(weft__sys_thread_create(&thread, NULL, submit_three, &o), 0)) return;
   while (latch_hits(&o.runs) < 3 && weft_now() < give_up) CHECK_INT(weft_yield(), 0);
-  pthread_join(thread, NULL);
+  weft__sys_thread_join(thread);
   if (!CHECK_INT(latch_hits(&o.runs), 3)) return;
   for (int i = 0; i < 3; i++) CHECK_INT(o.order[i], i);
 }

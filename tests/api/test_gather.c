@@ -44,10 +44,11 @@ TASK_TEST(G1_the_same_handle_twice_gives_its_code_twice) {
 
 TASK_TEST(gather_without_codes_returns_0_when_all_succeed) {
   static weft_task t[COUNT_TASKS];
+  const int n = count(COUNT_TASKS);
   struct latch runs = {0};
-  for (int i = 0; i < COUNT_TASKS; i++) t[i] = weft_spawn(hit_and_return, &runs, NULL);
-  CHECK_INT(weft_gather(t, COUNT_TASKS, NULL), 0);
-  CHECK_INT(latch_hits(&runs), COUNT_TASKS);
+  for (int i = 0; i < n; i++) t[i] = weft_spawn(hit_and_return, &runs, NULL);
+  CHECK_INT(weft_gather(t, (size_t)n, NULL), 0);
+  CHECK_INT(latch_hits(&runs), n);
 }
 
 static int wait_then_count(void *arg) {
@@ -58,8 +59,9 @@ static int wait_then_count(void *arg) {
 }
 
 TASK_TEST(G2_the_first_error_returns_at_once_and_the_others_run_on) {
-  static struct latch l[2];
+  static struct latch l[2]; /* of tasks that run on */
   weft_task t[4];
+  l[0] = l[1] = (struct latch){0};
   for (int i = 0; i < 3; i++) t[i] = weft_spawn(wait_then_count, l, NULL);
   t[3] = weft_spawn(return_own_error, NULL, NULL);
   CHECK_INT(weft_gather(t, 4, NULL), OWN_ERROR);
@@ -124,7 +126,8 @@ TASK_TEST(G4_cancelling_gather_cancels_all_and_ends_cancelled) {
 }
 
 TASK_TEST(G5_a_child_cancelled_from_outside_is_its_error_and_the_siblings_run_on) {
-  static struct latch l[2], parked;
+  static struct latch l[2], parked; /* of tasks that run on */
+  l[0] = l[1] = parked = (struct latch){0};
   weft_task t[2] = {weft_spawn(hit_and_park, &parked, NULL), weft_spawn(wait_then_count, l, NULL)};
   CHECK_INT(latch_wait(&parked, 1), 0);
   CHECK_INT(weft_cancel(t[0]), 1);
@@ -175,7 +178,7 @@ static int fail_twice(void *arg) {
 }
 
 static void G2_later_errors_count_as_read(void **state) {
-  static struct log_capture log = LOG_CAPTURE_INIT;
+  struct log_capture log = LOG_CAPTURE_INIT;
   (void)state;
   CHECK_INT(weft_run(fail_twice, NULL, &(weft_run_opts){.log = log_capture_line, .log_arg = &log}),
             0);

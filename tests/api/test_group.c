@@ -28,9 +28,10 @@ static int park(void *arg) {
 TASK_TEST(TG1_join_waits_for_all_children) {
   weft_group g = WEFT_GROUP_INIT;
   atomic_int n = 0;
-  for (int i = 0; i < COUNT_TASKS; i++) CHECK_INT(weft_group_spawn(&g, count_up, &n, NULL), 0);
+  const int all = count(COUNT_TASKS);
+  for (int i = 0; i < all; i++) CHECK_INT(weft_group_spawn(&g, count_up, &n, NULL), 0);
   CHECK_INT(weft_group_join(&g), 0);
-  CHECK_INT(atomic_load(&n), COUNT_TASKS);
+  CHECK_INT(atomic_load(&n), all);
 }
 
 TASK_TEST(an_empty_group_joins_at_once) {
@@ -48,7 +49,7 @@ TASK_TEST(positive_codes_are_success_and_join_returns_0) {
 
 TASK_TEST(a_group_is_empty_and_usable_again_after_join) {
   weft_group g = WEFT_GROUP_INIT;
-  for (int round = 0; round < 100; round++) {
+  for (int round = 0; round < count(100); round++) {
     atomic_int n = 0;
     bool fail = round % 3 == 1;
     for (int i = 0; i < 5; i++) CHECK_INT(weft_group_spawn(&g, count_up, &n, NULL), 0);
@@ -162,7 +163,7 @@ TASK_TEST(TG6_a_group_that_is_being_cancelled_takes_no_children) {
   weft_group g = WEFT_GROUP_INIT;
   struct latch runs = {0};
   CHECK_INT(weft_group_spawn(&g, return_own_error, NULL, NULL), 0);
-  while (weft_tasks(NULL, 0) > 1) CHECK_INT(weft_yield(), 0);
+  CHECK_INT(wait_until_counted(1), 0);
   CHECK_INT(weft_group_spawn(&g, hit_and_return, &runs, NULL), WEFT_ECANCELED);
   CHECK_INT(weft_group_join(&g), OWN_ERROR);
   CHECK_INT(latch_hits(&runs), 0);
@@ -194,10 +195,11 @@ static int spawn_more(void *arg) {
 TASK_TEST(TG7_children_may_spawn_into_the_group_while_it_is_joined) {
   weft_group g = WEFT_GROUP_INIT;
   atomic_int leaves = 0;
-  struct tree t = {.g = &g, .leaves = &leaves, .depth = 8};
+  struct tree t = {.g = &g, .leaves = &leaves, .depth = counts_simulated() ? 5 : 8};
+  const int want = 1 << t.depth;
   weft_group_spawn(&g, spawn_more, &t, NULL);
   CHECK_INT(weft_group_join(&g), 0);
-  CHECK_INT(atomic_load(&leaves), 256);
+  CHECK_INT(atomic_load(&leaves), want);
 }
 
 TASK_TEST(TG6_a_child_that_spawns_forever_ends_when_the_group_fails) {
@@ -415,9 +417,10 @@ TASK_TEST(a_limit_bounds_how_many_children_are_alive) {
   weft_group g;
   struct crowd c = {0};
   weft_group_init(&g, &(weft_group_opts){.limit = 3});
-  for (int i = 0; i < 500; i++) CHECK_INT(weft_group_spawn(&g, be_in_the_crowd, &c, NULL), 0);
+  const int n = counts_simulated() ? 30 : 500;
+  for (int i = 0; i < n; i++) CHECK_INT(weft_group_spawn(&g, be_in_the_crowd, &c, NULL), 0);
   CHECK_INT(weft_group_join(&g), 0);
-  CHECK_INT(atomic_load(&c.total), 500);
+  CHECK_INT(atomic_load(&c.total), n);
   CHECK(atomic_load(&c.most) >= 1 && atomic_load(&c.most) <= 3);
 }
 
@@ -473,9 +476,9 @@ static int inner_group(void *arg) {
 TASK_TEST(TG5_groups_nest) {
   weft_group g = WEFT_GROUP_INIT;
   atomic_int n = 0;
-  for (int i = 0; i < 50; i++) weft_group_spawn(&g, inner_group, &n, NULL);
+  for (int i = 0; i < count(50); i++) weft_group_spawn(&g, inner_group, &n, NULL);
   CHECK_INT(weft_group_join(&g), 0);
-  CHECK_INT(atomic_load(&n), 500);
+  CHECK_INT(atomic_load(&n), 10 * count(50));
 }
 
 static int failing_inner_group(void *arg) {

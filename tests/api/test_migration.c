@@ -8,12 +8,11 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 #include <weft.h>
 
 #include "counts.h"
 #include "task_test.h"
+#include "threads.h"
 
 __attribute__((noinline)) static int get_errno(void) {
   __asm__ volatile("");
@@ -23,10 +22,6 @@ __attribute__((noinline)) static int get_errno(void) {
 __attribute__((noinline)) static void set_errno(int value) {
   __asm__ volatile("");
   errno = value;
-}
-
-static long thread_id(void) {
-  return syscall(SYS_gettid);
 }
 
 static bool moves_always(void) {
@@ -71,7 +66,7 @@ TASK_TEST(with_WEFT_MIGRATE_a_task_moves_at_its_suspensions) {
 
 static int keep_errno(void *arg) {
   int mine = *(int *)arg;
-  for (int i = 0; i < 300; i++) {
+  for (int i = 0; i < (counts_simulated() ? 30 : 300); i++) {
     set_errno(mine + i);
     int r = i % 8 ? weft_yield() : weft_sleep(weft_us(20));
     if (r < 0) return r;
@@ -100,7 +95,7 @@ TASK_TEST(errno_survives_an_await_of_a_task_that_sets_its_own) {
   int theirs = 77;
   /* The second has a stack of its own, so it never runs on its awaiter's. */
   const weft_spawn_opts opts[2] = {{0}, {.stack_size = 64 * 1024}};
-  for (int i = 0; i < 200; i++) {
+  for (int i = 0; i < count(200); i++) {
     set_errno(500 + i);
     CHECK_INT(weft_await(weft_spawn(set_and_return, &theirs, &opts[i % 2])), 0);
     if (!CHECK_INT(get_errno(), 500 + i)) return;
@@ -169,7 +164,7 @@ static int ask_before_and_after(void *arg) {
   int seen[WEFT_WORKERS_MAX] = {0};
   long thread_of[WEFT_WORKERS_MAX][2];
   (void)arg;
-  for (int i = 0; i < 300; i++) {
+  for (int i = 0; i < (counts_simulated() ? 30 : 300); i++) {
     weft_task before = weft_current();
     int r = i % 8 ? weft_yield() : weft_sleep(weft_us(20));
     if (r < 0) return r;
@@ -197,7 +192,7 @@ TASK_TEST(the_runtime_knows_the_task_and_the_worker_after_a_move) {
 static int everything_in_one_function(void *arg) {
   int r = 0;
   (void)arg;
-  for (int i = 0; i < 50 && r == 0; i++) {
+  for (int i = 0; i < count(50) && r == 0; i++) {
     weft_timeout s;
     weft_group g = WEFT_GROUP_INIT;
     weft_timeout_begin(&s, weft_sec(60));

@@ -14,6 +14,7 @@
 #include "task_test.h"
 
 static void spin(int steps) {
+  if (counts_simulated()) weft_sim_work(weft_sim_random((uint32_t)steps));
   for (volatile int i = 0; i < steps; i++) {}
 }
 
@@ -44,7 +45,7 @@ static int cancel_victim(void *arg) {
 
 /* Runs rounds with the canceller as a task. */
 static void rounds(weft_fn victim, int n, int steps) {
-  for (int i = 0; i < n; i++) {
+  for (int i = 0; i < count(n); i++) {
     struct round r = {.victim_steps = (i * 7) % steps,
                       .canceller_steps = (i * 13) % steps,
                       .nap = weft_us(20 + i % 11)};
@@ -154,6 +155,7 @@ static void *cancel_rounds(void *arg) {
   struct foreign *f = arg;
   while (!atomic_load(&f->stop)) {
     struct round *r = atomic_load(&f->round);
+    weft_sim_point();
     if (!r) continue;
     cancel_victim(r);
     atomic_store(&f->round, NULL);
@@ -165,7 +167,7 @@ TASK_TEST(a_foreign_threads_cancel_meets_the_end_of_a_task) {
   struct foreign f = {0};
   pthread_t thread;
   if (!CHECK_INT(weft__sys_thread_create(&thread, NULL, cancel_rounds, &f), 0)) return;
-  for (int i = 0; i < COUNT_RACES / 10 && !weft_test_failed(); i++) {
+  for (int i = 0; i < count(COUNT_RACES / 10) && !weft_test_failed(); i++) {
     struct round r = {.victim_steps = i % 200, .canceller_steps = (i * 3) % 200};
     r.victim = weft_spawn(i % 2 ? compute : yield_once, &r, NULL);
     atomic_store(&f.round, &r);
@@ -194,7 +196,7 @@ static int cancel_many(void *arg) {
 }
 
 TASK_TEST(several_cancels_meet_and_are_all_counted) {
-  for (int i = 0; i < COUNT_RACES / 50 && !weft_test_failed(); i++) {
+  for (int i = 0; i < count(COUNT_RACES / 50) && !weft_test_failed(); i++) {
     struct many m = {0};
     struct round r = {.victim_steps = i % 100};
     weft_group g = WEFT_GROUP_INIT;
@@ -223,7 +225,7 @@ static int try_to_await(void *arg) {
 }
 
 TASK_TEST(several_awaits_meet_and_one_gets_the_code) {
-  for (int i = 0; i < COUNT_RACES / 50 && !weft_test_failed(); i++) {
+  for (int i = 0; i < count(COUNT_RACES / 50) && !weft_test_failed(); i++) {
     struct taker t = {0};
     weft_group g = WEFT_GROUP_INIT;
     t.victim = weft_spawn(return_seven, NULL, NULL);
@@ -237,7 +239,7 @@ TASK_TEST(several_awaits_meet_and_one_gets_the_code) {
 /* ---- a wake-up and a deadline ---- */
 
 TASK_TEST(a_wake_up_meets_its_timeout_and_nothing_is_lost) {
-  for (int i = 0; i < COUNT_RACES / 20 && !weft_test_failed(); i++) {
+  for (int i = 0; i < count(COUNT_RACES / 20) && !weft_test_failed(); i++) {
     struct round r = {.nap = weft_us(30)};
     weft_timeout s;
     weft_task t = weft_spawn(nap, &r, NULL);
@@ -258,7 +260,7 @@ static int wait_until_told(void *arg) {
 }
 
 TASK_TEST(wait_for_task_meets_the_end_of_its_task) {
-  for (int i = 0; i < COUNT_RACES / 50 && !weft_test_failed(); i++) {
+  for (int i = 0; i < count(COUNT_RACES / 50) && !weft_test_failed(); i++) {
     struct round r = {.nap = weft_us(10)};
     weft_task t = weft_spawn(i % 2 ? nap : wait_until_told, &r, NULL);
     latch_hit(&r.go);
@@ -279,7 +281,10 @@ struct described {
 static void *describe(void *arg) {
   struct described *d = arg;
   char line[256];
-  while (!atomic_load_explicit(&d->there, memory_order_acquire)) sched_yield();
+  while (!atomic_load_explicit(&d->there, memory_order_acquire)) {
+    sched_yield();
+    weft_sim_point();
+  }
   CHECK(weft_task_describe(d->task, line, sizeof line) > 0);
   CHECK_STR(weft_task_name(d->task), "described");
   atomic_store_explicit(&d->seen, true, memory_order_relaxed);
@@ -294,10 +299,10 @@ static int wait_until_seen(void *arg) {
 }
 
 TASK_TEST(a_description_meets_the_next_task_in_the_same_memory) {
-  for (int i = 0; i < COUNT_RUNS; i++) {
+  for (int i = 0; i < count(COUNT_RUNS); i++) {
     struct described d = {.there = false};
     pthread_t thread;
-    if (!CHECK_INT(pthread_create(&thread, NULL, describe, &d), 0)) return;
+    if (!CHECK_INT(weft__sys_thread_create(&thread, NULL, describe, &d), 0)) return;
     d.task = weft_spawn(wait_until_seen, &d, &(weft_spawn_opts){.name = "described"});
     atomic_store_explicit(&d.there, true, memory_order_release);
     CHECK_INT(weft_await(d.task), 0);
@@ -305,7 +310,7 @@ TASK_TEST(a_description_meets_the_next_task_in_the_same_memory) {
     for (int k = 0; k < 4; k++)
       next[k] = weft_spawn(return_seven, NULL, &(weft_spawn_opts){.name = "next"});
     for (int k = 0; k < 4; k++) CHECK_INT(weft_await(next[k]), 7);
-    pthread_join(thread, NULL);
+    weft__sys_thread_join(thread);
   }
 }
 

@@ -16,7 +16,7 @@ static void run_returns_the_main_tasks_code(void **state) {
 
 static void a_runtime_can_be_run_many_times(void **state) {
   (void)state;
-  for (int i = 0; i < COUNT_RUNS; i++)
+  for (int i = 0; i < count(COUNT_RUNS); i++)
     if (!CHECK_INT(weft_run(return_seven, NULL, NULL), 7)) return;
 }
 
@@ -102,7 +102,7 @@ static int leave_a_failing_task(void *arg) {
 }
 
 static void R7_an_error_at_the_shutdown_is_reported(void **state) {
-  static struct log_capture log = LOG_CAPTURE_INIT;
+  struct log_capture log = LOG_CAPTURE_INIT;
   struct latch parked = {0};
   (void)state;
   CHECK_INT(weft_run(leave_a_failing_task, &parked,
@@ -118,7 +118,7 @@ static int leave_unbegun_tasks(void *arg) {
 }
 
 static void R7_tasks_that_never_began_do_not_hold_up_the_end(void **state) {
-  static struct latch runs;
+  struct latch runs = {0};
   (void)state;
   CHECK_INT(weft_run(leave_unbegun_tasks, &runs, NULL), 2);
   CHECK(latch_hits(&runs) <= 1000);
@@ -150,7 +150,7 @@ static void R7_a_task_that_spawns_during_the_shutdown_ends(void **state) {
 static int check_worker(void *arg) {
   int n = weft_worker_count();
   (void)arg;
-  for (int i = 0; i < 50; i++) {
+  for (int i = 0; i < count(50); i++) {
     int id = weft_worker_id();
     CHECK(id >= 0 && id < n);
     if (weft_yield() < 0) break;
@@ -225,10 +225,12 @@ static uint64_t total(size_t offset) {
 TASK_TEST(worker_stats_count_what_was_spawned_and_finished) {
   uint64_t spawned = total(offsetof(weft_worker_stats, spawned));
   uint64_t finished = total(offsetof(weft_worker_stats, finished));
-  for (int i = 0; i < 1000; i++) CHECK_INT(weft_await(weft_spawn(return_seven, NULL, NULL)), 7);
-  CHECK_UINT(total(offsetof(weft_worker_stats, spawned)) - spawned, 1000);
-  while (total(offsetof(weft_worker_stats, finished)) - finished < 1000) CHECK_INT(weft_yield(), 0);
-  CHECK_UINT(total(offsetof(weft_worker_stats, finished)) - finished, 1000);
+  const int n = count(1000);
+  for (int i = 0; i < n; i++) CHECK_INT(weft_await(weft_spawn(return_seven, NULL, NULL)), 7);
+  CHECK_UINT(total(offsetof(weft_worker_stats, spawned)) - spawned, n);
+  while (total(offsetof(weft_worker_stats, finished)) - finished < (uint64_t)n)
+    CHECK_INT(weft_yield(), 0);
+  CHECK_UINT(total(offsetof(weft_worker_stats, finished)) - finished, n);
 }
 
 TASK_TEST(stats_of_a_worker_that_is_not_there_are_einval) {

@@ -6,10 +6,12 @@
 #include <unistd.h>
 #include <weft.h>
 
+#include "base/sys.h"
 #include "child.h"
 #include "counts.h"
 #include "log_capture.h"
 #include "task_test.h"
+#include "threads.h"
 
 /* ---- foreign threads that submit while the run ends ---- */
 
@@ -56,23 +58,24 @@ static int end_among_submitters(void *arg) {
   for (int i = 0; i < THREADS; i++) {
     m->s[i] =
         (struct submitter){.rt = weft_runtime_current(), .begun = &m->begun, .over = &m->over};
-    CHECK_INT(pthread_create(&m->thread[i], NULL, submit_until_closed, &m->s[i]), 0);
+    CHECK_INT(weft__sys_thread_create(&m->thread[i], NULL, submit_until_closed, &m->s[i]), 0);
   }
   CHECK_INT(latch_wait(&m->begun, THREADS), 0);
-  for (int i = 0; i < m->yields; i++) CHECK_INT(weft_yield(), 0);
+  int yields = m->yields < 0 ? (int)weft_sim_random(8) : m->yields;
+  for (int i = 0; i < yields; i++) CHECK_INT(weft_yield(), 0);
   return 1;
 }
 
 static void run_meetings(int workers) {
-  for (int round = 0; round < COUNT_RUNS / 4; round++) {
-    struct meeting m = {.yields = round % 8};
+  for (int round = 0; round < (counts_simulated() ? 1 : COUNT_RUNS / 4); round++) {
+    struct meeting m = {.yields = counts_simulated() ? -1 : round % 8};
     CHECK_INT(weft_run(end_among_submitters, &m, &(weft_run_opts){.workers = workers}), 1);
     /* From here on nothing may run any more: the functions' argument may die. */
     int ran[THREADS];
     for (int i = 0; i < THREADS; i++) ran[i] = atomic_load(&m.s[i].ran);
     atomic_store(&m.over, true);
     for (int i = 0; i < THREADS; i++) {
-      pthread_join(m.thread[i], NULL);
+      thread_join(m.thread[i]);
       CHECK_INT(m.s[i].other, 0);
       CHECK_INT(atomic_load(&m.s[i].ran), ran[i]);
       /* What was accepted ran, or was cancelled before it began. */

@@ -3,16 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 #include <weft.h>
 
 #include "counts.h"
 #include "task_test.h"
-
-static long thread_id(void) {
-  return syscall(SYS_gettid);
-}
+#include "threads.h"
 
 /* ---- the body, its argument and its code ---- */
 
@@ -42,14 +37,15 @@ static int note_if_inside_spawn(void *arg) {
 }
 
 TASK_TEST(T1_spawn_never_runs_the_body_before_it_returns) {
-  enum { N = 1000 };
-  static weft_task tasks[N];
-  for (int i = 0; i < N; i++) {
+  enum { MOST = 1000 };
+  static weft_task tasks[MOST];
+  const int n = count(MOST);
+  for (int i = 0; i < n; i++) {
     atomic_store(&spawning_thread, thread_id());
     tasks[i] = weft_spawn(note_if_inside_spawn, NULL, NULL);
     atomic_store(&spawning_thread, 0);
   }
-  for (int i = 0; i < N; i++) CHECK_INT(weft_await(tasks[i]), 0);
+  for (int i = 0; i < n; i++) CHECK_INT(weft_await(tasks[i]), 0);
   CHECK_INT(atomic_load(&ran_inside_spawn), 0);
 }
 
@@ -60,14 +56,15 @@ static int count_up(void *arg) {
 
 TASK_TEST(every_spawned_task_runs_once_though_nobody_suspends_while_spawning) {
   static weft_task tasks[COUNT_TASKS];
+  const int n = count(COUNT_TASKS);
   atomic_int runs = 0;
-  for (int i = 0; i < COUNT_TASKS; i++) tasks[i] = weft_spawn(count_up, &runs, NULL);
-  for (int i = 0; i < COUNT_TASKS; i++) CHECK_INT(weft_await(tasks[i]), 0);
-  CHECK_INT(atomic_load(&runs), COUNT_TASKS);
+  for (int i = 0; i < n; i++) tasks[i] = weft_spawn(count_up, &runs, NULL);
+  for (int i = 0; i < n; i++) CHECK_INT(weft_await(tasks[i]), 0);
+  CHECK_INT(atomic_load(&runs), n);
 }
 
 TASK_TEST(T17_a_task_whose_handle_is_dropped_still_runs_to_its_end) {
-  static struct latch begun, release, ended;
+  struct latch begun = {0}, release = {0}, ended = {0};
   for (int i = 0; i < 100; i++) weft_detach(weft_spawn(hit_and_return, &begun, NULL));
   weft_spawn(wait_for_latch, &release, NULL);
   weft_spawn(hit_and_return, &ended, NULL);
@@ -84,8 +81,9 @@ static int spawn_and_await(void *arg) {
 }
 
 TASK_TEST(tasks_spawn_tasks_to_any_depth) {
-  int depth = COUNT_DEPTH;
-  CHECK_INT(weft_await(weft_spawn(spawn_and_await, &depth, NULL)), COUNT_DEPTH - 1);
+  const int deepest = count(COUNT_DEPTH);
+  int depth = deepest;
+  CHECK_INT(weft_await(weft_spawn(spawn_and_await, &depth, NULL)), deepest - 1);
 }
 
 /* ---- .arg_size ---- */
@@ -219,7 +217,7 @@ TASK_TEST(the_smallest_and_the_largest_stack_work) {
   weft_task t =
       weft_spawn(use_given_stack, &little, &(weft_spawn_opts){.stack_size = WEFT_STACK_MIN});
   CHECK_INT(weft_await(t), 0);
-  t = weft_spawn(use_given_stack, COUNTS_TSAN ? &little : &much,
+  t = weft_spawn(use_given_stack, COUNTS_TSAN || counts_simulated() ? &little : &much,
                  &(weft_spawn_opts){.stack_size = 64u * 1024 * 1024});
   CHECK_INT(weft_await(t), 0);
 }
@@ -235,7 +233,7 @@ TASK_TEST(a_stack_size_out_of_range_is_refused) {
 
 TASK_TEST(an_own_stack_size_also_holds_for_a_task_awaited_at_once) {
   size_t used = 400 * 1024;
-  for (int i = 0; i < 20; i++) {
+  for (int i = 0; i < count(20); i++) {
     weft_task t = weft_spawn(use_given_stack, &used, &(weft_spawn_opts){.stack_size = 1024 * 1024});
     CHECK_INT(weft_await(t), 0);
   }
@@ -247,7 +245,7 @@ static int stay_here(void *arg) {
   int r = 0;
   long home = thread_id();
   (void)arg;
-  for (int i = 0; i < 200 && r == 0; i++) {
+  for (int i = 0; i < (counts_simulated() ? 41 : 200) && r == 0; i++) {
     r = i % 20 == 0 ? weft_sleep(weft_us(200)) : weft_yield();
     CHECK_INT(thread_id(), home);
   }

@@ -59,7 +59,7 @@ static int sleep_through(void *arg) {
 
 TASK_TEST(R3_a_submit_wakes_a_runtime_that_sleeps) {
   struct latch runs = {0};
-  struct waker w = {.rt = weft_runtime_current(), .runs = &runs, .rounds = COUNT_RACES / 100};
+  struct waker w = {.rt = weft_runtime_current(), .runs = &runs, .rounds = count(COUNT_RACES / 100)};
   pthread_t thread;
   weft_task sleeper = weft_spawn(sleep_through, NULL, NULL);
   if (!CHECK_INT(weft__sys_thread_create(&thread, NULL, submit_when_quiet, &w), 0)) return;
@@ -92,14 +92,14 @@ TASK_TEST(R3_many_threads_submit_at_once_and_nothing_is_lost) {
   enum { THREADS = 4 };
   atomic_int runs = 0;
   pthread_t thread[THREADS];
-  struct flood f = {.rt = weft_runtime_current(), .runs = &runs, .n = COUNT_TASKS};
+  struct flood f = {.rt = weft_runtime_current(), .runs = &runs, .n = count(COUNT_TASKS)};
   for (int i = 0; i < THREADS; i++)
     CHECK_INT(weft__sys_thread_create(&thread[i], NULL, submit_many, &f), 0);
-  while (atomic_load(&runs) < THREADS * COUNT_TASKS)
+  while (atomic_load(&runs) < THREADS * f.n)
     if (!CHECK_INT(weft_yield(), 0) || weft_test_failed()) break;
   for (int i = 0; i < THREADS; i++) weft__sys_thread_join(thread[i]);
   CHECK_INT(wait_until_live(1), 0);
-  CHECK_INT(atomic_load(&runs), THREADS * COUNT_TASKS);
+  CHECK_INT(atomic_load(&runs), THREADS * f.n);
 }
 
 struct copied {
@@ -116,7 +116,7 @@ static int add_value(void *arg) {
 static void *submit_copies(void *arg) {
   struct thread_side *s = arg;
   struct copied c = {.sum = s->arg};
-  for (c.value = 1; c.value <= 100; c.value++)
+  for (c.value = 1; c.value <= count(100); c.value++)
     CHECK_INT(weft_submit(s->rt, add_value, &c,
                           &(weft_spawn_opts){.arg_size = sizeof c, .name = "copied"}),
               0);
@@ -130,7 +130,7 @@ TASK_TEST(submit_takes_the_options_of_spawn) {
   CHECK_INT(weft__sys_thread_create(&thread, NULL, submit_copies, &s), 0);
   weft__sys_thread_join(thread);
   CHECK_INT(wait_until_live(1), 0);
-  CHECK_INT(atomic_load(&sum), 5050);
+  CHECK_INT(atomic_load(&sum), count(100) * (count(100) + 1) / 2);
 }
 
 TASK_TEST(wrong_options_of_a_submit_are_einval) {
@@ -160,7 +160,7 @@ static int submit_failing(void *arg) {
 }
 
 static void F7_a_submitted_task_that_fails_is_reported_once(void **state) {
-  static struct log_capture log = LOG_CAPTURE_INIT;
+  struct log_capture log = LOG_CAPTURE_INIT;
   (void)state;
   CHECK_INT(
       weft_run(submit_failing, NULL, &(weft_run_opts){.log = log_capture_line, .log_arg = &log}),

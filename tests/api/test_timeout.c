@@ -37,8 +37,8 @@ TASK_TEST(the_timer_of_an_ended_scope_fires_at_nobody) {
   for (int i = 0; i < 20; i++) {
     weft_timeout s;
     CHECK_INT(weft_timeout_begin(&s, weft_ms(2)), 0);
-    CHECK_INT(weft_yield(), 0);
-    int r = weft_sleep(weft_us(100));
+    int r = weft_yield(); /* cut, if the thread had to wait for its CPU so long */
+    if (r == 0) r = weft_sleep(weft_us(100));
     r = weft_timeout_end(&s, r);
     CHECK(r == 0 || r == WEFT_ETIMEDOUT);
     CHECK_INT(weft_sleep(weft_ms(4)), 0); /* the scope's deadline passes in here */

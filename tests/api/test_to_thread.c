@@ -1,16 +1,13 @@
 /* weft_to_thread: calls that block, on threads of their own. */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 #include <weft.h>
 
+#include "base/sys.h"
 #include "counts.h"
 #include "task_test.h"
-
-static long thread_id(void) {
-  return syscall(SYS_gettid);
-}
+#include "threads.h"
 
 TASK_TEST(K1_to_thread_gives_the_functions_code) {
   int codes[] = {0, 9, OWN_ERROR, WEFT_EINVAL, WEFT_ECANCELED};
@@ -66,39 +63,12 @@ TASK_TEST(a_null_job_is_einval) {
   CHECK_INT(weft_to_thread(NULL, NULL), WEFT_EINVAL);
 }
 
-/* A gate blocks a thread in the kernel, as a slow call would: it does not burn its CPU. */
-struct gate {
-  struct latch blocked;
-  pthread_mutex_t lock; /* guards open */
-  pthread_cond_t opened;
-  bool open;
-};
-
-#define GATE_INIT                                                                                  \
-  { .lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER }
-
-static void gate_open(struct gate *g) {
-  pthread_mutex_lock(&g->lock);
-  g->open = true;
-  pthread_cond_broadcast(&g->opened);
-  pthread_mutex_unlock(&g->lock);
-}
-
-static int block_at_gate(void *arg) {
-  struct gate *g = arg;
-  latch_hit(&g->blocked);
-  pthread_mutex_lock(&g->lock);
-  while (!g->open) pthread_cond_wait(&g->opened, &g->lock);
-  pthread_mutex_unlock(&g->lock);
-  return 3;
-}
-
 static int offload_block(void *arg) {
   return weft_to_thread(block_at_gate, arg);
 }
 
 TASK_TEST(other_tasks_run_while_a_job_blocks) {
-  struct gate g = GATE_INIT;
+  struct gate g = {0};
   weft_task t = weft_spawn(offload_block, &g, NULL);
   CHECK_INT(latch_wait(&g.blocked, 1), 0);
   for (int i = 0; i < 100; i++) CHECK_INT(weft_await(weft_spawn(return_seven, NULL, NULL)), 7);
@@ -108,13 +78,14 @@ TASK_TEST(other_tasks_run_while_a_job_blocks) {
 }
 
 TASK_TEST(K4_the_pool_grows_when_jobs_really_block) {
-  enum { N = 40 };
-  weft_task t[N];
-  struct gate g = GATE_INIT;
-  for (int i = 0; i < N; i++) t[i] = weft_spawn(offload_block, &g, NULL);
-  CHECK_INT(latch_wait(&g.blocked, N), 0); /* all of them block at the same time */
+  enum { MOST = 40 };
+  weft_task t[MOST];
+  struct gate g = {0};
+  const int n = count(MOST);
+  for (int i = 0; i < n; i++) t[i] = weft_spawn(offload_block, &g, NULL);
+  CHECK_INT(latch_wait(&g.blocked, n), 0); /* all of them block at the same time */
   gate_open(&g);
-  for (int i = 0; i < N; i++) CHECK_INT(weft_await(t[i]), 3);
+  for (int i = 0; i < n; i++) CHECK_INT(weft_await(t[i]), 3);
 }
 
 static int tiny_job(void *arg) {
@@ -128,13 +99,14 @@ static int offload_tiny(void *arg) {
 
 TASK_TEST(K4_thousands_of_jobs_all_run_once) {
   static weft_task t[COUNT_TASKS];
+  const int n = count(COUNT_TASKS);
   atomic_int runs = 0;
-  for (int i = 0; i < COUNT_TASKS; i++) t[i] = weft_spawn(offload_tiny, &runs, NULL);
-  for (int i = 0; i < COUNT_TASKS; i++) CHECK_INT(weft_await(t[i]), 0);
-  CHECK_INT(atomic_load(&runs), COUNT_TASKS);
+  for (int i = 0; i < n; i++) t[i] = weft_spawn(offload_tiny, &runs, NULL);
+  for (int i = 0; i < n; i++) CHECK_INT(weft_await(t[i]), 0);
+  CHECK_INT(atomic_load(&runs), n);
   weft_stats s;
   CHECK_INT(weft_stats_read(&s), 0);
-  CHECK(s.blocking_jobs >= COUNT_TASKS);
+  CHECK(s.blocking_jobs >= (uint64_t)n);
 }
 
 /* ---- cancelling ---- */
@@ -152,7 +124,7 @@ static int offload_and_note(void *arg) {
 }
 
 TASK_TEST(K2_a_cancelled_caller_waits_for_its_running_job) {
-  struct cancelled_job c = {.gate = GATE_INIT};
+  struct cancelled_job c = {0};
   weft_task t = weft_spawn(offload_and_note, &c, NULL);
   CHECK_INT(latch_wait(&c.gate.blocked, 1), 0);
   CHECK_INT(weft_cancel(t), 1);
@@ -176,7 +148,7 @@ static int offload_in_time(void *arg) {
 }
 
 TASK_TEST(K2_a_timeout_waits_for_the_running_job_too) {
-  struct cancelled_job c = {.gate = GATE_INIT};
+  struct cancelled_job c = {0};
   weft_task t = weft_spawn(offload_in_time, &c, NULL);
   CHECK_INT(latch_wait(&c.gate.blocked, 1), 0);
   CHECK_INT(weft_sleep(weft_ms(120) * COUNTS_SLOWER), 0);
@@ -200,7 +172,7 @@ TASK_TEST(K3_a_job_whose_caller_is_cancelled_already_never_runs) {
 
 static int fill_the_pool_and_queue_one(void *arg) {
   atomic_int *runs = arg;
-  struct gate g = GATE_INIT;
+  struct gate g = {0};
   weft_task blocker[2];
   for (int i = 0; i < 2; i++) blocker[i] = weft_spawn(offload_block, &g, NULL);
   CHECK_INT(latch_wait(&g.blocked, 2), 0);
@@ -228,7 +200,7 @@ static void K3_a_queued_job_is_withdrawn_by_a_cancel(void **state) {
 static int block_all_threads(void *arg) {
   enum { N = 12 };
   weft_task t[N];
-  struct gate g = GATE_INIT;
+  struct gate g = {0};
   weft_stats s;
   (void)arg;
   for (int i = 0; i < N; i++) t[i] = weft_spawn(offload_block, &g, NULL);
@@ -265,31 +237,39 @@ static void a_pool_of_fewer_threads_than_cpus_works(void **state) {
 
 /* ---- the end of the run ---- */
 
-static struct gate left = GATE_INIT;
+static struct gate left = {0};
+
+struct leaver {
+  struct latch returned;
+  pthread_t opener;
+};
+
+static void *open_left(void *arg);
 
 static int leave_a_running_job(void *arg) {
-  (void)arg;
+  struct leaver *l = arg;
+  if (!CHECK_INT(weft__sys_thread_create(&l->opener, NULL, open_left, l), 0)) return OWN_ERROR;
   weft_detach(weft_spawn(offload_block, &left, NULL));
   return latch_wait(&left.blocked, 1);
 }
 
 static void *open_left(void *arg) {
-  struct latch *returned = arg;
-  for (int i = 0; i < 1000; i++) sched_yield();
-  CHECK_INT(latch_hits(returned), 0);
+  struct leaver *l = arg;
+  for (int i = 0; i < count(1000); i++) sched_yield();
+  weft_sim_work(weft_sim_random(2) ? weft_ms(1) : weft_sec(3));
+  CHECK_INT(latch_hits(&l->returned), 0);
   gate_open(&left);
   return NULL;
 }
 
 static void R7_run_waits_for_a_job_that_is_still_running(void **state) {
-  struct latch returned = {0};
-  pthread_t thread;
+  struct leaver l = {0};
   (void)state;
-  assert_int_equal(pthread_create(&thread, NULL, open_left, &returned), 0);
-  CHECK_INT(weft_run(leave_a_running_job, NULL, NULL), 0);
-  CHECK(left.open);
-  latch_hit(&returned);
-  pthread_join(thread, NULL);
+  left = (struct gate){0};
+  CHECK_INT(weft_run(leave_a_running_job, &l, NULL), 0);
+  CHECK_UINT(weft__load_acquire_u32(&left.open), 1);
+  latch_hit(&l.returned);
+  thread_join(l.opener);
 }
 
 /* ---- a job may talk back ---- */

@@ -192,7 +192,7 @@ static int wait_for_releasable(void *arg) {
 }
 
 TASK_TEST(X5_a_cancel_that_meets_the_inner_tasks_end_is_never_lost) {
-  for (int i = 0; i < COUNT_RACES / 100; i++) {
+  for (int i = 0; i < count(COUNT_RACES / 100); i++) {
     struct latch release = {0};
     struct waiting w = {0};
     w.inner = weft_spawn(wait_for_latch, &release, NULL);
@@ -227,7 +227,7 @@ static int sleep_racing(void *arg) {
 
 TASK_TEST(a_wake_up_that_meets_its_deadline_has_one_outcome) {
   int ended = 0, cut = 0;
-  for (int i = 0; i < COUNT_RACES / 100; i++) {
+  for (int i = 0; i < count(COUNT_RACES / 100); i++) {
     struct racing r = {.length = weft_us(50 + i % 7)};
     weft_timeout s;
     weft_task t = weft_spawn(sleep_racing, &r, NULL);
@@ -240,7 +240,7 @@ TASK_TEST(a_wake_up_that_meets_its_deadline_has_one_outcome) {
     cut += end != 0;
     if (!CHECK_INT(weft_yield(), 0) || weft_test_failed()) return;
   }
-  CHECK_INT(ended + cut, COUNT_RACES / 100);
+  CHECK_INT(ended + cut, count(COUNT_RACES / 100));
 }
 
 static const struct CMUnitTest tests[] = {

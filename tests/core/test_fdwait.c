@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <weft.h>
 
+#include "base/sys.h"
 #include "core/fdwait.h"
 #include "core/worker.h"
 #include "counts.h"
@@ -146,7 +147,7 @@ TASK_TEST(a_cancelled_task_does_not_begin_to_wait) {
 /* A descriptor number is used again at once, by the next pair: a watcher that was left behind would
  * be told of the wrong one, and libuv refuses a second one. */
 static void cancel_and_close(bool seen_by_loop) {
-  for (int i = 0; i < 50 && !weft_test_failed(); i++) {
+  for (int i = 0; i < count(50) && !weft_test_failed(); i++) {
     int fds[2];
     make_pair(fds);
     struct waiting w = {.fd = fds[0], .events = WEFT__FD_READ};
@@ -169,7 +170,7 @@ TASK_TEST(a_wait_that_a_loop_has_begun_can_be_cancelled) {
 
 TASK_TEST(a_cancel_may_come_at_the_same_time_as_the_event) {
   int outcomes[2] = {0, 0};
-  for (int i = 0; i < COUNT_RACES / 100 && !weft_test_failed(); i++) {
+  for (int i = 0; i < count(COUNT_RACES / 100) && !weft_test_failed(); i++) {
     int fds[2];
     make_pair(fds);
     struct waiting w = {.fd = fds[0], .events = WEFT__FD_READ};
@@ -205,8 +206,10 @@ static void *act_when_all_sleep(void *arg) {
   struct outsider *o = arg;
   latch_wait_thread(&o->may_act, 1);
   while (weft__load_acquire_u32(&o->rt->parked) != o->rt->nworkers ||
-         !somebody_sleeps_in_a_loop(o->rt))
+         !somebody_sleeps_in_a_loop(o->rt)) {
     sched_yield();
+    weft_sim_work(weft_us(20));
+  }
   if (o->cancels)
     CHECK_INT(weft_cancel(o->task), 1);
   else
@@ -220,11 +223,11 @@ static void wake_from_outside(bool cancels) {
   make_pair(fds);
   struct waiting w = {.fd = fds[0], .events = WEFT__FD_READ};
   struct outsider o = {.rt = weft__self()->rt, .fd = fds[1], .cancels = cancels};
-  CHECK_INT(pthread_create(&thread, NULL, act_when_all_sleep, &o), 0);
+  CHECK_INT(weft__sys_thread_create(&thread, NULL, act_when_all_sleep, &o), 0);
   o.task = spawn_parked(&w);
   latch_hit(&o.may_act);
   CHECK_INT(weft_await(o.task), cancels ? WEFT_ECANCELED : 0);
-  pthread_join(thread, NULL);
+  weft__sys_thread_join(thread);
   close_pair(fds);
 }
 
@@ -233,17 +236,21 @@ TASK_TEST(an_event_wakes_a_worker_that_sleeps_in_its_loop) {
 }
 
 TASK_TEST(a_cancel_from_outside_wakes_a_worker_that_sleeps_in_its_loop) {
-  for (int i = 0; i < 20; i++) wake_from_outside(true);
+  for (int i = 0; i < count(20); i++) wake_from_outside(true);
 }
 
 /* ---- many ---- */
 
 enum { ROUNDS = 50, PAIRS = 40 };
 
+static int rounds_of_each(void) {
+  return counts_simulated() ? 3 : ROUNDS;
+}
+
 static int echo(void *arg) {
   int fd = *(int *)arg;
   char c;
-  for (int i = 0; i < ROUNDS; i++) {
+  for (int i = 0; i < rounds_of_each(); i++) {
     int r = weft__fd_wait(fd, WEFT__FD_READ);
     if (r < 0) return r;
     if (read(fd, &c, 1) != 1 || write(fd, &c, 1) != 1) return OWN_ERROR;
@@ -254,7 +261,7 @@ static int echo(void *arg) {
 static int call(void *arg) {
   int fd = *(int *)arg;
   char c = 'x';
-  for (int i = 0; i < ROUNDS; i++) {
+  for (int i = 0; i < rounds_of_each(); i++) {
     if (write(fd, &c, 1) != 1) return OWN_ERROR;
     int r = weft__fd_wait(fd, WEFT__FD_READ);
     if (r < 0) return r;
@@ -266,12 +273,13 @@ static int call(void *arg) {
 TASK_TEST(many_tasks_talk_over_descriptors) {
   int fds[PAIRS][2];
   weft_task tasks[PAIRS][2];
-  for (int i = 0; i < PAIRS; i++) {
+  const int pairs = count(PAIRS);
+  for (int i = 0; i < pairs; i++) {
     make_pair(fds[i]);
     tasks[i][0] = weft_spawn(echo, &fds[i][0], NULL);
     tasks[i][1] = weft_spawn(call, &fds[i][1], NULL);
   }
-  for (int i = 0; i < PAIRS; i++) {
+  for (int i = 0; i < pairs; i++) {
     CHECK_INT(weft_await(tasks[i][0]), 0);
     CHECK_INT(weft_await(tasks[i][1]), 0);
     close_pair(fds[i]);

@@ -26,10 +26,17 @@ static inline int latch_hits(struct latch *l) {
   return atomic_load(&l->hits);
 }
 
+/* A round of waiting in a task: 0, or what weft_yield answers to a cancelled task. Yields take no time
+ * to speak of in a simulation, so there every 32nd round is a long one. */
+static inline int latch_turn(int *rounds) {
+  if (++*rounds % 32 == 0) weft_sim_work(weft_us(500));
+  return weft_yield();
+}
+
 /* Waits in a task until there were n hits; 0, or what weft_yield answers to a cancelled task. */
 static inline int latch_wait(struct latch *l, int n) {
-  int r = 0;
-  while (latch_hits(l) < n && (r = weft_yield()) == 0) {}
+  int r = 0, rounds = 0;
+  while (latch_hits(l) < n && (r = latch_turn(&rounds)) == 0) {}
   return r;
 }
 
@@ -37,7 +44,7 @@ static inline int latch_wait(struct latch *l, int n) {
 static inline void latch_wait_thread(struct latch *l, int n) {
   while (latch_hits(l) < n) {
     sched_yield();
-    weft_sim_point(); /* a simulated thread */
+    weft_sim_work(weft_us(20)); /* a simulated thread */
   }
 }
 

@@ -73,8 +73,16 @@ static inline int wait_for_latch(void *latch) {
 
 /* The number of live tasks drops to n (the caller counts); for tasks that nobody can await. */
 static inline int wait_until_live(int n) {
-  int r = 0;
-  while (weft_tasks(NULL, 0) > n && (r = weft_yield()) == 0) {}
+  int r = 0, rounds = 0;
+  while (weft_tasks(NULL, 0) > n && (r = latch_turn(&rounds)) == 0) {}
+  return r;
+}
+
+/* The same, and the ends are known everywhere: to a group as to the statistics. */
+static inline int wait_until_counted(uint64_t n) {
+  weft_stats s;
+  int r = 0, rounds = 0;
+  while ((r = weft_stats_read(&s)) == 0 && s.tasks_live > n && (r = latch_turn(&rounds)) == 0) {}
   return r;
 }
 

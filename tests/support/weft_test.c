@@ -5,12 +5,23 @@
 #include "weft_test.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "counts.h"
+
+#if COUNTS_ASAN || COUNTS_TSAN
+#include <sanitizer/common_interface_defs.h>
+#endif
 
 #define EXIT_SKIPPED 77
+
+/* No seed of any test takes so long, with a sanitizer and beside other programs. */
+enum { SECONDS_PER_SEED = 60 };
 
 /* The first failed check of the running test. `failed` is set once per test by whoever wins the
  * exchange; the winner alone writes the rest, then releases `written`, which the main thread
@@ -43,37 +54,76 @@ static int wrapped_teardown(void **state) {
   return w->test->teardown_func ? w->test->teardown_func(&w->state) : 0;
 }
 
-/* The seeds to run each test with, from WEFT_TEST_SEEDS=FIRST+COUNT; count 0: none. */
+/* ---- seeds ---- */
+
+/* The seeds to run each test with; count 0: none. */
 static struct {
   unsigned long long first, count;
+  char replay[4096]; /* the line that shows the running seed again; for signal handlers too */
 } seeds;
 
-static bool read_seeds(void) {
-  const char *text = getenv("WEFT_TEST_SEEDS");
-  if (!text || !*text) return true;
+static bool parse_seeds(const char *text) {
   char end;
   return sscanf(text, "%llu+%llu%c", &seeds.first, &seeds.count, &end) == 2 && seeds.count > 0;
 }
 
-static void set_seed(unsigned long long seed) {
+static bool moves(unsigned long long seed) {
+  return seed % 4 == 0;
+}
+
+static void set_seed(unsigned long long seed, const char *test) {
+  static char program[2048];
+  if (!program[0] && readlink("/proc/self/exe", program, sizeof program - 1) < 0) program[0] = '?';
+  snprintf(seeds.replay, sizeof seeds.replay, "replay: WEFT_SEED=%llu%s %s --only %s\n", seed,
+           moves(seed) ? " WEFT_MIGRATE=1" : "", program, test);
   char text[24];
   snprintf(text, sizeof text, "%llu", seed);
   setenv("WEFT_SEED", text, 1);
-  if (seed % 4 == 0)
+  if (moves(seed))
     setenv("WEFT_MIGRATE", "1", 1);
   else
     unsetenv("WEFT_MIGRATE");
 }
 
+static void write_replay(void) {
+  ssize_t n = write(STDERR_FILENO, seeds.replay, strlen(seeds.replay));
+  (void)n;
+}
+
+/* The process dies, by an assertion or because the seed takes for ever. */
+static void on_death(int sig) {
+  write_replay();
+  signal(sig, SIG_DFL);
+  raise(sig);
+}
+
+static void watch_for_death(void) {
+  static const int signals[] = {SIGABRT, SIGALRM, SIGSEGV, SIGBUS};
+#if COUNTS_ASAN || COUNTS_TSAN
+  /* They have handlers of their own for a bad access. */
+  size_t n = 2;
+  __sanitizer_set_death_callback(write_replay);
+#else
+  size_t n = sizeof signals / sizeof *signals;
+#endif
+  struct sigaction act = {.sa_handler = on_death, .sa_flags = SA_ONSTACK};
+  for (size_t i = 0; i < n; i++) sigaction(signals[i], &act, NULL);
+}
+
 /* The test under each seed, until one fails. Every fourth moves its tasks at every suspension. */
 static void run_seeds(struct wrapped *w) {
-  for (unsigned long long i = 0; i < seeds.count && !atomic_load(&failure.failed); i++) {
-    unsigned long long seed = seeds.first + i;
-    set_seed(seed);
+  watch_for_death();
+  for (unsigned long long i = 0; i < seeds.count; i++) {
+    set_seed(seeds.first + i, w->test->name);
+    alarm(SECONDS_PER_SEED);
     w->test->test_func(&w->state);
-    if (atomic_load(&failure.failed))
-      print_error("with WEFT_SEED=%llu%s\n", seed, seed % 4 == 0 ? " WEFT_MIGRATE=1" : "");
+    if (atomic_load(&failure.failed)) {
+      write_replay();
+      return;
+    }
   }
+  alarm(0);
+  print_message("%llu seeds from %llu\n", seeds.count, seeds.first);
 }
 
 static void wrapped_run(void **state) {
@@ -187,8 +237,13 @@ static int run_except(const char *group, const struct CMUnitTest *tests, size_t 
 int weft_test_main(int argc, char **argv, const struct CMUnitTest *tests, size_t n) {
   const char *slash = strrchr(argv[0], '/');
   const char *program = slash ? slash + 1 : argv[0];
-  if (!read_seeds()) {
-    fprintf(stderr, "%s: WEFT_TEST_SEEDS is not FIRST+COUNT\n", program);
+  const char *given = getenv("WEFT_TEST_SEEDS");
+  if (argc == 5 && strcmp(argv[1], "--only") == 0 && strcmp(argv[3], "--seeds") == 0) {
+    if (!given || !*given) given = argv[4];
+    argc = 3;
+  }
+  if (given && *given && !parse_seeds(given)) {
+    fprintf(stderr, "%s: the seeds are not FIRST+COUNT\n", program);
     return EXIT_FAILURE;
   }
   if (argc == 1) return run(program, tests, n);
@@ -204,6 +259,7 @@ int weft_test_main(int argc, char **argv, const struct CMUnitTest *tests, size_t
   }
   if (argc >= 3 && strcmp(argv[1], "--except") == 0)
     return run_except(program, tests, n, argv + 2, argc - 2);
-  fprintf(stderr, "usage: %s [--list | --only NAME | --except NAME...]\n", program);
+  fprintf(stderr,
+          "usage: %s [--list | --only NAME [--seeds FIRST+COUNT] | --except NAME...]\n", program);
   return EXIT_FAILURE;
 }

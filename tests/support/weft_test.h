@@ -26,7 +26,12 @@
 
 /* Runs the tests and returns main's exit status: 0, 1 for a failure, 77 when every test that ran
  * was skipped. `--list` prints the names; `--only NAME` runs one; `--except NAME...` leaves some out;
- * no argument runs all. */
+ * no argument runs all.
+ *
+ * With WEFT_TEST_SEEDS=FIRST+COUNT in the environment, or `--seeds FIRST+COUNT` after the name, every
+ * test is repeated under that many seeds of the simulation (<weft/sim.h>), in one process; the first
+ * seed that fails ends it, with the line that shows it again. So nothing static may be left from one
+ * repetition to the next. */
 int weft_test_main(int argc, char **argv, const struct CMUnitTest *tests, size_t n);
 
 /* Ends the running test as skipped, with a reason. On the test's own thread and stack only. */
