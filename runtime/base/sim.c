@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "base/point.h"
 #include "base/sim_draw.h"
+#include "base/sim_net.h"
 #include "base/sim_threads.h"
 #include "base/sys.h"
 
@@ -361,6 +362,7 @@ void weft__sim_end(struct weft__sim_report *ret) {
       .diverged = sim.draws.diverged,
   };
   weft__clock_set_real();
+  weft__sim_net_end();
   weft__sim_threads_end();
   pthread_mutex_unlock(&one_at_a_time);
 }

@@ -1,4 +1,5 @@
-/* The seam as simulated threads see it: threads, sleep and time are played, the rest is the kernel's.
+/* The seam as simulated threads see it: threads, sleep and time are played, and streams (sim_net.c); the
+ * rest is the kernel's.
  * On any other thread everything is the kernel's. Compiled without TSan, as sim.c.
  */
 #include <fcntl.h>
@@ -9,6 +10,7 @@
 #include <weft/errors.h>
 
 #include "base/clock.h"
+#include "base/sim_net.h"
 #include "base/sim_threads.h"
 
 /* The clocks of simulated threads, by their numbers: positive ones that the kernel does not have. */
@@ -123,5 +125,6 @@ const struct weft__sys_table *weft__sim_sys(void) {
   table.thread_name = sim_thread_name;
   table.clock_gettime = sim_clock_gettime;
   table.open = sim_open;
+  weft__sim_net_install(&table);
   return &table;
 }

@@ -169,8 +169,44 @@ static int real_socketpair(int domain, int type, int protocol, int fds[2]) {
   return code_int(socketpair(domain, type, protocol, fds));
 }
 
+static int real_socket(int domain, int type, int protocol) {
+  return code_int(socket(domain, type, protocol));
+}
+
+static int real_bind(int fd, const struct sockaddr *addr, socklen_t len) {
+  return code_int(bind(fd, addr, len));
+}
+
+static int real_listen(int fd, int backlog) {
+  return code_int(listen(fd, backlog));
+}
+
+static int real_connect(int fd, const struct sockaddr *addr, socklen_t len) {
+  return code_int(connect(fd, addr, len));
+}
+
 static int real_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags) {
   return code_int(accept4(fd, addr, len, flags));
+}
+
+static int real_shutdown(int fd, int how) {
+  return code_int(shutdown(fd, how));
+}
+
+static int real_getsockname(int fd, struct sockaddr *addr, socklen_t *len) {
+  return code_int(getsockname(fd, addr, len));
+}
+
+static int real_getpeername(int fd, struct sockaddr *addr, socklen_t *len) {
+  return code_int(getpeername(fd, addr, len));
+}
+
+static int real_getsockopt(int fd, int level, int name, void *value, socklen_t *len) {
+  return code_int(getsockopt(fd, level, name, value, len));
+}
+
+static int real_setsockopt(int fd, int level, int name, const void *value, socklen_t len) {
+  return code_int(setsockopt(fd, level, name, value, len));
 }
 
 static int real_fcntl(int fd, int cmd, long arg) {

@@ -63,8 +63,19 @@
   X(pipe2, int, (int fds[2], int flags), (fds, flags))                                             \
   X(socketpair, int, (int domain, int type, int protocol, int fds[2]),                             \
     (domain, type, protocol, fds))                                                                 \
+  X(socket, int, (int domain, int type, int protocol), (domain, type, protocol))                   \
+  X(bind, int, (int fd, const struct sockaddr *addr, socklen_t len), (fd, addr, len))              \
+  X(listen, int, (int fd, int backlog), (fd, backlog))                                             \
+  X(connect, int, (int fd, const struct sockaddr *addr, socklen_t len), (fd, addr, len))           \
   X(accept4, int, (int fd, struct sockaddr *addr, socklen_t *len, int flags),                      \
     (fd, addr, len, flags))                                                                        \
+  X(shutdown, int, (int fd, int how), (fd, how))                                                   \
+  X(getsockname, int, (int fd, struct sockaddr *addr, socklen_t *len), (fd, addr, len))            \
+  X(getpeername, int, (int fd, struct sockaddr *addr, socklen_t *len), (fd, addr, len))            \
+  X(getsockopt, int, (int fd, int level, int name, void *value, socklen_t *len),                   \
+    (fd, level, name, value, len))                                                                 \
+  X(setsockopt, int, (int fd, int level, int name, const void *value, socklen_t len),              \
+    (fd, level, name, value, len))                                                                 \
   X(fcntl, int, (int fd, int cmd, long arg), (fd, cmd, arg))                                       \
   X(dup3, int, (int from, int to, int flags), (from, to, flags))                                   \
   X(eventfd, int, (unsigned value, int flags), (value, flags))                                     \

@@ -6,8 +6,12 @@
  */
 #include "core/fdwait.h"
 
+#include <poll.h>
+
 #include <weft/errors.h>
 
+#include "base/sim.h"
+#include "base/sim_net.h"
 #include "core/park.h"
 #include "core/ready.h"
 #include "core/worker.h"
@@ -21,7 +25,10 @@ struct fd_wait {
   int fd;
   int events;
   /* The driver's, until it has won the wait. */
-  uv_poll_t poll;
+  union {
+    uv_poll_t poll;
+    struct weft__sim_watch watch; /* of a simulated descriptor */
+  };
   int result;
   bool gone;    /* libuv has done with the handle */
   bool stopped; /* stop was run */
@@ -47,8 +54,31 @@ static void on_ready(uv_poll_t *poll, int status, int events) {
   if (!uv_is_closing((uv_handle_t *)poll)) uv_close((uv_handle_t *)poll, on_closed);
 }
 
+static void on_simulated(struct weft__sim_watch *watch) {
+  struct fd_wait *f = weft__container_of(watch, struct fd_wait, watch);
+  f->gone = true;
+  win(f);
+}
+
+static void start_simulated(struct fd_wait *f, uv_loop_t *uv) {
+  f->watch.key = weft__loop_key(weft__container_of(uv, struct weft__loop, uv));
+  f->watch.events = (f->events & WEFT__FD_READ ? POLLIN | POLLRDHUP : 0) |
+                    (f->events & WEFT__FD_WRITE ? POLLOUT : 0);
+  f->watch.ready = on_simulated;
+  f->result = weft__sim_net_watch(&f->watch, f->fd);
+  if (f->result < 0) on_simulated(&f->watch);
+}
+
+static bool is_simulated(const struct fd_wait *f) {
+  return weft__unlikely(weft__sim_here()) && weft__sim_net_owns(f->fd);
+}
+
 static void start(struct weft__loop_request *req, uv_loop_t *uv) {
   struct fd_wait *f = weft__container_of(req, struct fd_wait, start);
+  if (is_simulated(f)) {
+    start_simulated(f, uv);
+    return;
+  }
   f->result = uv_poll_init(uv, &f->poll, f->fd);
   if (f->result < 0) {
     f->gone = true;
@@ -66,6 +96,10 @@ static void stop(struct weft__loop_request *req, uv_loop_t *uv) {
   struct fd_wait *f = weft__container_of(req, struct fd_wait, stop);
   (void)uv;
   f->stopped = true;
+  if (is_simulated(f) && !f->gone) {
+    weft__sim_net_unwatch(&f->watch);
+    f->gone = true;
+  }
   if (f->gone)
     win(f);
   else if (!uv_is_closing((uv_handle_t *)&f->poll))

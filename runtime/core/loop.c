@@ -1,8 +1,8 @@
 #include "core/loop.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <weft/errors.h>
@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/sim.h"
+#include "base/sim_net.h"
 #include "base/sys.h"
 
 static void on_bell(uv_async_t *bell) {
@@ -32,23 +33,22 @@ static size_t table_bytes(int fd) {
   return n * sizeof(void *);
 }
 
-/* Pipes that have together as many descriptors as libuv's first loop of a process makes. */
-enum { PIPES = 3 };
+/* As many descriptors as libuv's first loop of a process makes. */
+enum { DESCRIPTORS = 6 };
 
 /* Whether there is room for the descriptors of a loop. Without it libuv would end the process, in
  * its first loop, or give an error and leave a descriptor open. (That another thread takes them in
  * between is possible, as it would be later.) *ret_highest is about the highest they will have. */
 static int look_for_room(int *ret_highest) {
-  int fds[PIPES][2];
+  int fds[DESCRIPTORS];
   int made = 0, highest = 0, r = 0;
-  while (made < PIPES && (r = weft__sys_pipe2(fds[made], O_CLOEXEC)) == 0) made++;
-  while (made-- > 0)
-    for (int i = 0; i < 2; i++) {
-      if (fds[made][i] > highest) highest = fds[made][i];
-      (void)weft__sys_close(fds[made][i]);
-    }
+  while (made < DESCRIPTORS && (r = weft__sys_eventfd(0, EFD_CLOEXEC)) >= 0) fds[made++] = r;
+  while (made-- > 0) {
+    if (fds[made] > highest) highest = fds[made];
+    (void)weft__sys_close(fds[made]);
+  }
   *ret_highest = highest;
-  return r;
+  return r < 0 ? r : 0;
 }
 
 int weft__loop_watch(uv_poll_t *poll, int fd, int events, uv_poll_cb cb) {
@@ -127,22 +127,30 @@ static bool run_requests(struct weft__loop *l) {
   }
 }
 
+static void turn(struct weft__loop *l) {
+  uv_run(&l->uv, UV_RUN_NOWAIT);
+  if (weft__unlikely(weft__sim_here())) weft__sim_net_deliver(weft__loop_key(l));
+  weft__counter_add(&l->turns, 1);
+}
+
 void weft__loop_turn(struct weft__loop *l) {
   run_requests(l);
-  uv_run(&l->uv, UV_RUN_NOWAIT);
-  weft__counter_add(&l->turns, 1);
+  turn(l);
 }
 
 /* The thread that plays all must not sleep in one loop. A turn may make tasks ready, and comes last
  * therefore; it also tells the kernel of the descriptors that a request has begun to watch, and there
  * is no sleep before that. */
 static void simulated_sleep(struct weft__loop *l, uint64_t deadline, bool requests) {
-  bool due = requests || (uv_loop_alive(&l->uv) && uv_backend_timeout(&l->uv) == 0);
-  if (!weft__xchg_u32(&l->rung, 0) && !due)
-    weft__sim_wait(&l->bell, deadline, uv_backend_fd(&l->uv));
+  bool alive = uv_loop_alive(&l->uv);
+  bool due = requests || (alive && uv_backend_timeout(&l->uv) == 0);
+  if (!weft__xchg_u32(&l->rung, 0) && !due) {
+    uint64_t ready = weft__sim_net_next(weft__loop_key(l));
+    if (ready < deadline) deadline = ready;
+    weft__sim_wait(weft__loop_key(l), deadline, alive ? uv_backend_fd(&l->uv) : -1);
+  }
   weft__store_relaxed_u32(&l->rung, 0);
-  uv_run(&l->uv, UV_RUN_NOWAIT);
-  weft__counter_add(&l->turns, 1);
+  turn(l);
 }
 
 void weft__loop_sleep(struct weft__loop *l, uint64_t deadline) {
@@ -163,7 +171,8 @@ void weft__loop_sleep(struct weft__loop *l, uint64_t deadline) {
 }
 
 bool weft__loop_alive(const struct weft__loop *l) {
-  return weft__load_relaxed_u32(&l->posted) != 0 || uv_loop_alive(&l->uv);
+  return weft__load_relaxed_u32(&l->posted) != 0 || uv_loop_alive(&l->uv) ||
+         (weft__sim_here() && weft__sim_net_watched(weft__loop_key(l)));
 }
 
 void weft__loop_post(struct weft__loop *l, struct weft__loop_request *req) {
@@ -187,7 +196,7 @@ bool weft__loop_unpost(struct weft__loop *l, struct weft__loop_request *req) {
 void weft__loop_ring(struct weft__loop *l) {
   if (weft__unlikely(weft__sim_here())) {
     weft__store_relaxed_u32(&l->rung, 1);
-    weft__sim_wake(&l->bell, 1);
+    weft__sim_wake(weft__loop_key(l), 1);
     return;
   }
   uv_async_send(&l->bell);
@@ -195,6 +204,7 @@ void weft__loop_ring(struct weft__loop *l) {
 
 bool weft__loop_has_event(const struct weft__loop *l) {
   if (weft__load_relaxed_u32(&l->posted) != 0) return true;
+  if (weft__sim_here() && weft__sim_net_ready(weft__loop_key(l))) return true;
   struct pollfd p = {.fd = uv_backend_fd(&l->uv), .events = POLLIN};
   return poll(&p, 1, 0) > 0;
 }

@@ -71,6 +71,11 @@ void weft__loop_ring(struct weft__loop *l);
  * Driver only. */
 int weft__loop_watch(uv_poll_t *poll, int fd, int events, uv_poll_cb cb);
 
+/* What the driver of a simulated loop sleeps on. */
+static inline const void *weft__loop_key(const struct weft__loop *l) {
+  return &l->bell;
+}
+
 /* Whether a descriptor of the loop has an event waiting; for the monitor, when nobody drives it. */
 bool weft__loop_has_event(const struct weft__loop *l);
 

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/point.h"
 #include "base/sim.h"
+#include "base/sim_net.h"
 #include "core/cancel.h"
 #include "core/worker.h"
 
@@ -97,6 +98,7 @@ void weft__simulated_end(struct weft__runtime *rt) {
   WEFT__ASSERT(weft__tasklist_count(&rt->ready) == 0);
   WEFT__ASSERT(weft__load_relaxed_u32(&rt->held) == 0);
   for (unsigned i = 0; i < rt->nworkers + rt->nreserves; i++) check_worker(&rt->workers[i]);
+  weft__sim_net_check();
 }
 
 /* ---- when nothing can go on ---- */
