@@ -100,11 +100,14 @@ struct weft__blocking_thread {
   bool seen_running;
   unsigned still; /* looks in a row that found it off its CPU */
 
-  weft__atomic_u32 signal; /* 1: leave idle. Set under the lock by who took it off the idle list
-                              (release), awaited and reset by the thread (acquire) */
+  weft__atomic_u32 signal; /* futex word; 1: leave idle. Set under the lock by who took it off the
+                              idle list, awaited without it and reset under it by the thread.
+                              Release and acquire only say so: what the thread then reads it reads
+                              under the lock */
   struct weft__counter finished; /* jobs; written by the thread */
-  /* Jobs taken and not begun. Filled by the thread under the lock (release), each emptied by one
-   * exchange (acq_rel) of whoever gets it. */
+  /* Jobs taken and not begun. Filled by the thread under the lock, each emptied by one exchange of
+   * whoever gets it: the thread itself, or another under the lock. So the lock orders what is in a
+   * job, and the exchange decides who has it. */
   weft__atomic_ptr slot[WEFT__BLOCKING_BATCH];
 };
 
@@ -149,7 +152,9 @@ struct weft__blocking {
   struct weft__list idle;              /* threads asleep, the last one to fall asleep first */
   struct weft__list unused;            /* memory of threads that have ended */
   struct weft__blocking_thread *ended; /* the last thread that ended, not joined yet */
-  weft__atomic_u32 alive; /* = threads; for close to sleep on (futex). Written under the lock */
+  weft__atomic_u32 alive; /* = threads; for close to sleep on (futex). Written under the lock; the
+                             release of 0 is acquired by close, which frees the pool without the
+                             lock */
 
   /* Set by the owner between init and the first submit, constant afterwards. */
   uint64_t idle_ns; /* how long an idle thread stays; 10 s by default */

@@ -35,7 +35,10 @@ struct weft__loop {
                               what the last driver released by storing NULL */
   struct weft__spin lock; /* guards requests */
   struct weft__list requests;
-  weft__atomic_u32 posted;    /* requests not yet run: a hint outside the lock */
+  weft__atomic_u32 posted;    /* requests not yet run. Written under the lock; read without it as a
+                                 hint, which the fences of weft__loop_poke and of a driver that goes
+                                 to sleep make exact: nothing is read on its strength but under the
+                                 lock */
   weft__atomic_u32 rung;      /* the bell of a simulated loop */
   struct weft__counter turns; /* written by the driver */
   int room; /* the driver's: libuv's table has room for descriptors below this one */

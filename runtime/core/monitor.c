@@ -28,9 +28,11 @@ enum { MONITOR_AWAKE = 0, MONITOR_ASLEEP = 1, MONITOR_STOP = 2 };
 struct weft__monitor {
   struct weft__runtime *rt;
   pthread_t thread;
-  weft__atomic_u32 state; /* futex word. seq_cst against rt->parked: a worker that wakes up lowers
-                             parked and looks here; the monitor stores ASLEEP and looks at parked */
-  weft__atomic_u32 pool;  /* the blocking pool wants ticks; seq_cst against state likewise */
+  weft__atomic_u32 state; /* futex word. A worker that wakes up lowers parked, passes a full fence
+                             and looks here; the monitor changes it to ASLEEP and looks at parked,
+                             both seq_cst: one of the two sees the other */
+  weft__atomic_u32 pool;  /* the blocking pool wants ticks; against state in the same way. Released
+                             by who wants them, acquired by the tick */
   uint64_t trim_at;       /* the monitor's own */
   struct sample *seen;    /* of each worker and reserve; the monitor's own */
 };
@@ -48,9 +50,9 @@ static uint64_t cpu_time(const struct weft__worker *w) {
   return (uint64_t)ts.tv_sec * WEFT__NS_PER_SEC + (uint64_t)ts.tv_nsec;
 }
 
-/* True when the thread has been in one slice since it was last looked at, and computing or blocked in
- * it. On a loaded machine a thread can lose its CPU for longer than a period in the shortest slice: that
- * task is no hog, and whoever waits behind it would wait for the CPU elsewhere too. */
+/* True when the thread has been in one slice since it was last looked at, and computing or blocked
+ * in it. On a loaded machine a thread can lose its CPU for longer than a period in the shortest
+ * slice: that task is no hog, and whoever waits behind it would wait for the CPU elsewhere too. */
 static bool in_long_slice(struct sample *seen, const struct weft__worker *w, uint32_t slice) {
   bool same = slice == seen->slice;
   seen->slice = slice;
@@ -97,8 +99,8 @@ static void look_at(struct weft__monitor *m, unsigned i, uint64_t now) {
   }
 }
 
-/* A reserve that is in a long slice itself: the task is marked, so that it is a worker's from then on,
- * and what waits behind it may be taken by an idle worker. */
+/* A reserve that is in a long slice itself: the task is marked, so that it is a worker's from then
+ * on, and what waits behind it may be taken by an idle worker. */
 static void look_at_reserve(struct weft__monitor *m, unsigned i) {
   struct weft__worker *r = &m->rt->workers[i];
   if (!in_long_slice(&m->seen[i], r, weft__load_acquire_u32(&r->slice))) return;
@@ -128,11 +130,10 @@ static bool tick(struct weft__monitor *m) {
   return true;
 }
 
-/* The last two looks at the stacks come after the work: the second gives back what was used by it. */
+/* The last two looks at the stacks come after the work: the second gives back what it used. */
 static void sleep_until_woken(struct weft__monitor *m) {
   uint32_t state = MONITOR_AWAKE;
   if (!weft__cas_seq_u32(&m->state, &state, MONITOR_ASLEEP)) return;
-  weft__fence_full();
   if (all_parked(m->rt) && !weft__load_seq_u32(&m->pool))
     for (int looks = 2; weft__load_acquire_u32(&m->state) == MONITOR_ASLEEP;) {
       uint64_t until = looks ? weft__now() + TRIM_EVERY_NS : WEFT__FUTEX_FOREVER;
@@ -141,7 +142,7 @@ static void sleep_until_woken(struct weft__monitor *m) {
       looks--;
     }
   state = MONITOR_ASLEEP;
-  weft__cas_seq_u32(&m->state, &state, MONITOR_AWAKE);
+  weft__cas_u32(&m->state, &state, MONITOR_AWAKE);
 }
 
 static void *monitor_main(void *arg) {
@@ -199,12 +200,12 @@ void weft__monitor_wake(struct weft__runtime *rt) {
   weft__fence_full(); /* the caller's `parked`, or its job, before this look */
   uint32_t state = weft__load_relaxed_u32(&m->state);
   if (state != MONITOR_ASLEEP) return;
-  if (weft__cas_seq_u32(&m->state, &state, MONITOR_AWAKE)) weft__futex_wake(&m->state, 1);
+  if (weft__cas_u32(&m->state, &state, MONITOR_AWAKE)) weft__futex_wake(&m->state, 1);
 }
 
 void weft__monitor_want_ticks(struct weft__runtime *rt) {
   struct weft__monitor *m = rt->monitor;
   if (!m) return;
-  weft__store_seq_u32(&m->pool, 1);
+  weft__store_release_u32(&m->pool, 1); /* the fence in wake orders it before the look at state */
   weft__monitor_wake(rt);
 }

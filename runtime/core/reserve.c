@@ -22,7 +22,7 @@ static bool lease_over(struct weft__worker *r) {
          weft__life(r->rt) == WEFT__ENDED || weft__now() >= weft__load_relaxed_u64(&r->lease_until);
 }
 
-/* What an event or a timer made ready: here, at the worker stood in for, or on any foreign thread. */
+/* What an event or a timer made ready: here, at the worker stood in for, or on foreign threads. */
 static struct weft__task *take(struct weft__worker *r, struct weft__worker *w) {
   struct weft__task *t = weft__next_task(r);
   if (t) return t;
@@ -41,7 +41,7 @@ static void reserve_sleep(struct weft__worker *r, struct weft__worker *w) {
   uint64_t until = weft__load_relaxed_u64(&r->lease_until);
   uint64_t deadline = weft__timers_sleep(r->timers, r, until);
   uint32_t awake = WEFT__AWAKE;
-  if (weft__cas_seq_u32(&r->park, &awake, how)) {
+  if (weft__cas_u32(&r->park, &awake, how)) {
     weft__fence_heavy(); /* pairs with the fences of those who push and then unpark */
     if (!work_here(r, w)) weft__sleep_until(r, how, deadline);
   }
@@ -94,7 +94,7 @@ static void *reserve_main(void *arg) {
       weft__xchg_u32(&r->lease, WEFT__LEASE_NONE);
     }
     uint32_t awake = WEFT__AWAKE;
-    if (weft__cas_seq_u32(&r->park, &awake, WEFT__ON_FUTEX) && weft__life(r->rt) != WEFT__ENDED)
+    if (weft__cas_u32(&r->park, &awake, WEFT__ON_FUTEX) && weft__life(r->rt) != WEFT__ENDED)
       weft__sleep_until(r, WEFT__ON_FUTEX, WEFT__NEVER);
     weft__xchg_u32(&r->park, WEFT__AWAKE);
   }
@@ -118,7 +118,7 @@ void weft__reserve_recall(struct weft__worker *w) {
   struct weft__worker *r = reserve_of(w);
   if (!r) return;
   uint32_t wanted = WEFT__LEASE_WANTED;
-  if (weft__cas_seq_u32(&r->lease, &wanted, WEFT__LEASE_RECALLED)) weft__unpark(r);
+  if (weft__cas_u32(&r->lease, &wanted, WEFT__LEASE_RECALLED)) weft__unpark(r);
 }
 
 static void end_all(struct weft__runtime *rt, int (*part)(struct weft__worker *r)) {

@@ -36,14 +36,21 @@ struct weft__runtime {
   weft_log_fn log;
   void *log_arg;
 
-  weft__atomic_u32 life;      /* enum weft__life; release by worker 0, acquire by the others */
-  weft__atomic_u32 main_done; /* set by the main task's end, read by worker 0 */
-  weft__atomic_u32 parked;    /* workers asleep; see idle.c */
-  weft__atomic_u32 searching; /* workers looking for work at their peers */
-  weft__atomic_u32 held;      /* threads inside weft_submit; changed under the table's lock, and the futex
-                                 word of who waits for 0 */
+  weft__atomic_u32 life;      /* enum weft__life; release by worker 0, acquire by the others. Who
+                                 sleeps is unparked after it */
+  weft__atomic_u32 main_done; /* set by the main task's end, then worker 0 is unparked: the notice
+                                 orders. Read relaxed */
+  /* Workers asleep. Raised before the heavy fence of a worker that goes to sleep, read relaxed
+   * after the fence of who has pushed (idle.c); lowered before the full fence of
+   * weft__monitor_wake, read seq_cst by the monitor after its seq_cst CAS to ASLEEP. */
+  weft__atomic_u32 parked;
+  weft__atomic_u32 searching; /* workers looking for work at their peers: a hint, ordered by the
+                                 same fences as parked */
+  weft__atomic_u32 held;      /* threads inside weft_submit; changed under the table's lock, and the
+                                 futex word of who waits for 0 */
   bool refuses;               /* no more of them; guarded likewise */
-  weft__atomic_u64 submitted; /* tasks made by threads that are no workers */
+  weft__atomic_u64 submitted; /* tasks made by threads that are no workers; raised (release) before
+                                 the task may run, read (acquire) after the ends (shutdown.c) */
 
   struct weft__stack_pool stacks;
   /* Worker 0's, once the main task has returned; read after the threads have been joined. */

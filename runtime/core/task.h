@@ -34,8 +34,8 @@ struct weft_timeout;
 
 #define WEFT__NEVER UINT64_MAX
 
-/* Counts events for a task that waits for several. Lives on the waiting task's stack; the event that
- * brings `left` to zero wins the wait. */
+/* Counts events for a task that waits for several. Lives on the waiting task's stack; the event
+ * that brings `left` to zero wins the wait. */
 struct weft__gate {
   weft__atomic_u32 left; /* acq_rel decrements: the last one sees what the others wrote */
   bool fail_fast;        /* set before the wait: an error opens the gate at once */
@@ -52,8 +52,8 @@ struct weft__waiter {
   int code;                /* of the event: written under the source's lock before it wins */
 };
 
-/* Who owns a task beside its handle (a group): told on the worker that finishes it, after the task's
- * code is set and before its memory may be used again. Must not suspend. */
+/* Who owns a task beside its handle (a group): told on the worker that finishes it, after the
+ * task's code is set and before its memory may be used again. Must not suspend. */
 struct weft__owner {
   void (*child_done)(struct weft__owner *owner, struct weft__task *t);
 };
@@ -68,10 +68,11 @@ enum weft__link { WEFT__LINK_START = 0, WEFT__LINK_READY = 1 };
 struct weft__task {
   /* First line: all that a spawn and an inline run touch. */
   weft__atomic_u64 word;     /* claim.h */
-  weft__atomic_u32 refs;     /* acq_rel */
+  weft__atomic_u32 refs;     /* each drop releases, the last one acquires: what the others did to
+                                the task comes before its memory is used again */
   int code;                  /* written by the finisher before DONE */
-  weft__atomic_ptr fn;       /* weft_fn: weft__task_fn and the like; written by the spawner, constant
-                               while the task lives */
+  weft__atomic_ptr fn;       /* weft_fn: weft__task_fn and the like; written by the spawner,
+                                constant while the task lives */
   void *arg;                 /* likewise */
   weft__atomic_u32 watched;  /* what its end has to look at (enum weft__watched); changed under the
                                lock; seq_cst with word's DONE */
@@ -83,7 +84,9 @@ struct weft__task {
   weft__context *ctx;        /* where it is suspended; its awaiter's while it runs inline */
 
   /* The task's own while it runs; read by the worker that switches it. */
-  weft__atomic_ptr inline_child; /* the task it runs on its own stack, while it does */
+  /* The task it runs on its own stack, while it does. A light fence follows the store, then a look
+   * at the own word; a canceller changes the word, then a heavy fence, then looks here. */
+  weft__atomic_ptr inline_child;
   struct weft__stack *stack;     /* the one it runs on: its own, or its awaiter's */
   uint64_t limit;     /* nearest deadline of the timeout scopes around it, or WEFT__NEVER */
   uint64_t limit_hit; /* the deadline that was delivered, or 0 */
@@ -125,7 +128,7 @@ struct weft__task_slab {
 /* All slabs of a runtime and the objects that no worker keeps. */
 struct weft__task_pool {
   struct weft__runtime *rt; /* constant */
-  weft__atomic_ptr slabs;   /* release by the maker, acquire by walkers */
+  weft__atomic_ptr slabs;   /* pushed by CAS (release: the slab is filled), acquire by walkers */
   struct weft__spin lock;   /* guards spare */
   struct weft__task *spare; /* through link[WEFT__LINK_READY] */
 };
@@ -172,8 +175,8 @@ void weft__task_pool_init(struct weft__task_pool *p, struct weft__runtime *rt);
 /* Frees every slab; no task may be alive, no handle used afterwards. */
 void weft__task_pool_fini(struct weft__task_pool *p);
 
-/* A cache keeps this many free objects; beyond it half go to the pool. Large enough that a burst of a
- * thousand spawned and joined tasks never leaves its worker. */
+/* A cache keeps this many free objects; beyond it half go to the pool. Large enough that a burst of
+ * a thousand spawned and joined tasks never leaves its worker. */
 enum { WEFT__TASK_CACHE_MAX = 2048 };
 
 /* Gives the free objects of c to the pool. */
@@ -182,8 +185,8 @@ void weft__task_cache_drain(struct weft__task_pool *p, struct weft__task_cache *
 bool weft__task_cache_fill(struct weft__task_pool *p, struct weft__task_cache *c);
 
 /* A fresh object with refs 2, phase UNSTARTED, and everything else cleared except fn, arg, site and
- * owner, which the caller sets. NULL when memory is exhausted. Owner of the cache only (a thread that is
- * no worker passes a cache on its stack and drains it). */
+ * owner, which the caller sets. NULL when memory is exhausted. Owner of the cache only (a thread
+ * that is no worker passes a cache on its stack and drains it). */
 static inline struct weft__task *weft__task_new(struct weft__task_pool *p,
                                                 struct weft__task_cache *c) {
   if (weft__unlikely(!c->head) && !weft__task_cache_fill(p, c)) return NULL;
@@ -198,9 +201,9 @@ static inline struct weft__task *weft__task_new(struct weft__task_pool *p,
   return t;
 }
 
-/* Puts an object without references back. Late cancellers may still try to CAS its word, but leave a
- * DONE or FREE one alone, so the store overwrites nothing that matters to the next task. The key stays:
- * phase FREE makes every old handle stale, and the next task gets a new key. */
+/* Puts an object without references back. Late cancellers may still try to CAS its word, but leave
+ * a DONE or FREE one alone, so the store overwrites nothing that matters to the next task. The key
+ * stays: phase FREE makes every old handle stale, and the next task gets a new key. */
 static inline void weft__task_recycle(struct weft__task_cache *c, struct weft__task *t) {
   t->sticky = false;
   t->limit_hit = 0;
@@ -228,8 +231,9 @@ static inline void weft__task_unref(struct weft__task_pool *p, struct weft__task
     weft__task_free_slow(p, c, t);
 }
 
-/* Registers rec (task, ticket, gate filled) to be won when t ends. 0 when linked; 1 when t has ended
- * already (not linked, rec->code is its code); WEFT_ESTALE when key names no task. Pairs with weft__task_finish. */
+/* Registers rec (task, ticket, gate filled) to be won when t ends. 0 when linked; 1 when t has
+ * ended already (not linked, rec->code is its code); WEFT_ESTALE when key names no task. Pairs with
+ * weft__task_finish. */
 int weft__done_watch(struct weft__task *t, uint32_t key, struct weft__waiter *rec);
 /* Unlinks rec if it still is; after it no finisher touches rec. */
 void weft__done_unwatch(struct weft__task *t, struct weft__waiter *rec);
@@ -238,8 +242,8 @@ void weft__done_unwatch(struct weft__task *t, struct weft__waiter *rec);
  * reference. Any thread; the caller has taken the handle. */
 void weft__let_go(struct weft__task *t);
 
-/* The slow half of ending a task (finish.h): tells its watchers, and reports a failure of a detached
- * one. */
+/* The slow half of ending a task (finish.h): tells its watchers, and reports a failure of a
+ * detached one. */
 void weft__task_tell(struct weft__task *t, int code);
 
 /* Opens the gate for an error: true for the one who did. */

@@ -33,7 +33,8 @@ struct weft__timers {
   uint64_t bound;                /* until when its guardian sleeps; 0 while the guardian is awake */
   struct weft__worker *guardian; /* who sleeps, while bound is not 0 */
   weft__atomic_u64 next; /* deadline of the root or WEFT__NEVER: written under the lock, read
-                            without it as a hint */
+                            without it as a hint, relaxed: who would sleep past it reads the heap
+                            under the lock */
 };
 
 void weft__timers_init(struct weft__timers *h);
@@ -55,8 +56,8 @@ static inline uint64_t weft__timers_next(const struct weft__timers *h) {
   return weft__load_relaxed_u64(&h->next);
 }
 
-/* Worker w is about to sleep until `until` at the latest: returns the time until which it may, which
- * is not after the first deadline. Then weft__timers_awake. */
+/* Worker w is about to sleep until `until` at the latest: returns the time until which it may,
+ * which is not after the first deadline. Then weft__timers_awake. */
 uint64_t weft__timers_sleep(struct weft__timers *h, struct weft__worker *w, uint64_t until);
 void weft__timers_awake(struct weft__timers *h);
 

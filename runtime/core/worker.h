@@ -75,20 +75,33 @@ struct weft__worker {
 
   /* Written by the owner, read by the monitor: relaxed, a sample. */
   struct weft__counters counters;
-  weft__atomic_u32 cpu_clock; /* clockid_t of the thread's CPU time; written before its first slice */
-  _Alignas(64) weft__atomic_u32 slice; /* odd while a task runs; grows with every switch */
+  weft__atomic_u32 cpu_clock; /* clockid_t of the thread's CPU time; set before its first slice */
+  /* Odd while a task runs; grows with every switch. Relaxed by the owner; the monitor and peers
+   * sample it and conclude nothing about other memory. */
+  _Alignas(64) weft__atomic_u32 slice;
 
   /* Written by others. */
-  _Alignas(64) weft__atomic_u32 park; /* enum weft__park; all changes by CAS or xchg */
-  weft__atomic_u32 poll_due;   /* set by the monitor: look at loop and timers on the next turn */
-  weft__atomic_u32 hogged;     /* set by the monitor during a hog's slice, cleared by the owner */
+  /* enum weft__park. From AWAKE to asleep by the sleeper, from asleep or AWAKE to NOTIFIED by
+   * wakers, both by CAS: one of the two comes first, so no notice is lost. A waker's CAS releases
+   * what it did before, the sleeper's acquires it. seq_cst, since a CAS that fails may otherwise
+   * have read an older notice than the last; that work is seen at all rests on the fences of
+   * idle.c. */
+  _Alignas(64) weft__atomic_u32 park;
+  weft__atomic_u32 poll_due;   /* set by the monitor: look at loop and timers on the next turn.
+                                  Relaxed */
+  weft__atomic_u32 hogged;     /* set by the monitor during a hog's slice, cleared by the owner.
+                                  Relaxed: a mark that comes late makes a hog of the next task,
+                                  which costs it a turn */
   struct weft__tasklist inbox; /* started or new tasks that only this worker may run */
   struct weft__tasklist hogs;
   struct weft__counter hog_count; /* written by the monitor */
 
   /* Of a reserve (reserve.c). */
-  weft__atomic_u32 lease;           /* enum weft__lease; xchg and CAS */
-  weft__atomic_u64 lease_until;     /* written by the monitor */
+  /* enum weft__lease. WANTED by the monitor (xchg, releases lease_until; the reserve acquires),
+   * RECALLED by the owner (CAS from WANTED), NONE by the reserve (xchg). Each is followed by an
+   * unpark, whose notice carries it to a reserve that sleeps. */
+  weft__atomic_u32 lease;
+  weft__atomic_u64 lease_until;     /* by the monitor, before WANTED; read relaxed after it */
   struct weft__counter lease_count; /* its thread's */
   bool started;                     /* the monitor's, then the shutdown's */
 
@@ -115,7 +128,8 @@ void weft__worker_loop(struct weft__worker *w);
 /* The child of a fork has only this thread and no runtime: a task's end is the process's end. */
 _Noreturn void weft__end_child(int code);
 
-/* The next task of w's own or the shared queues, or NULL. Tombstones on the way are dropped. next.c */
+/* The next task of w's own or the shared queues, or NULL. Tombstones on the way are dropped.
+ * next.c */
 struct weft__task *weft__next_task(struct weft__worker *w);
 /* A task of a peer, or NULL; of a batch the rest goes into w's ring. next.c */
 struct weft__task *weft__steal_task(struct weft__worker *w);
@@ -134,8 +148,8 @@ bool weft__worker_surplus(struct weft__worker *w);
 /* Sleeps as the park word (already `how`) says, at most until the deadline. */
 void weft__sleep_until(struct weft__worker *w, uint32_t how, uint64_t deadline);
 
-/* No work: searches the peers for a while, then sleeps until woken, an event or a timer. Returns a task
- * that it found, or NULL: look at the queues again. */
+/* No work: searches the peers for a while, then sleeps until woken, an event or a timer. Returns a
+ * task that it found, or NULL: look at the queues again. */
 struct weft__task *weft__worker_idle(struct weft__worker *w);
 /* Wakes one sleeping worker to help, unless somebody searches already. */
 void weft__notify(struct weft__runtime *rt);
