@@ -165,7 +165,10 @@ static void a_job_does_not_wait_for_one_that_blocks_in_its_batch(void **state) {
   hold_batch(&b, 2);
   tick_until(&b.pool, &b.over, 100 + HELD);
   CHECK_UINT(stats_of(&b.pool).threads, 2);
+  CHECK(next_tick(&b.pool)); /* the batch is not over */
   open_gate(&b.gate);
+  while (next_tick(&b.pool)) {} /* until it is */
+  CHECK_UINT(stats_of(&b.pool).waiting, 0);
   pool_close(&b.pool);
 }
 

@@ -1,20 +1,21 @@
 """Runs the test suite against one changed copy of the sources.
 
 A tree is a copy of the committed sources with its own build folders. A mutation is written into it,
-built, judged and taken back. The judge goes from the fast to the slow and stops at the first test that
-fails:
+built, judged and taken back. The judge goes from the fast to the slow and stops at the first test
+that fails:
 
-    suite   the programs of tests/core and tests/api on four workers, on one, and with a
-            move at every suspension, quick ones first; invariants and debug assertions are on
+    suite   the programs of tests/core, tests/api and tests/sim: on four workers, on one, with a
+            move at every suspension, and simulated under some seeds; those that know the file best
+            come first, then the quick ones; invariants and debug assertions are on
     models  those programs of the explorer that the change rebuilt
     asan    the quick ones again with AddressSanitizer and its leak check
-    tsan    for a memory order in place of asan: the models come first, then the quick programs under
-            ThreadSanitizer
+    tsan    for a memory order in place of asan; the models come first for those
 
-The sanitizers come when all else is done (Judge.again). A failure counts only if the same program passes at that moment on unchanged code (the reference tree),
-and fails on the changed code a second time; a hang is a run of more than LIMIT_FACTOR times what the
-unchanged program takes then.
+The sanitizers come when all else is done (Judge.again). A failure counts only if the same program
+passes at that moment on unchanged code (the reference tree), and fails on the changed code a second
+time; a hang is a run of more than LIMIT_FACTOR times what the unchanged program takes then.
 """
+import ctypes
 import filecmp
 import json
 import os
@@ -26,9 +27,12 @@ import subprocess
 import threading
 import time
 
+LIBC, PR_SET_PDEATHSIG = ctypes.CDLL(None), 1
+HERE = os.path.dirname(os.path.abspath(__file__))
 LIMIT_FACTOR, LIMIT_LEAST, LIMIT_MORE = 10, 6.0, 30.0
 AREAS = ('core', 'api', 'model', 'sim')
 SLOW = 1.0  # seconds; what takes longer unchanged is asked last, on four workers only
+MODEL_SLOW = 8.0  # a model that takes longer is asked about memory orders only
 # The programs that take seconds, and the files that they are about: for others they are not asked.
 ABOUT = {
     'api_churn': r'(task|tasklist|deque|ring|await|ready|finish|worker|next)\.',
@@ -58,6 +62,7 @@ FIRST = (
 )
 VARIANTS = (('w4', {'WEFT_WORKERS': '4'}), ('w1', {'WEFT_WORKERS': '1'}),
             ('migrate', {'WEFT_WORKERS': '4', 'WEFT_MIGRATE': '1'}))
+SEEDS = '1+12'  # of each test that can be simulated
 BUILDS = {
     'plain': ['-DCMAKE_C_FLAGS=-O2 -w', '-DWEFT_POINTS=ON'],
     'asan': ['-DCMAKE_C_FLAGS=-O1 -g1 -w', '-DWEFT_SANITIZE=address'],
@@ -66,7 +71,8 @@ BUILDS = {
 }
 SANITIZERS = {
     'plain': {},
-    'asan': {'ASAN_OPTIONS': 'detect_leaks=1:detect_stack_use_after_return=1:allocator_may_return_null=1',
+    'asan': {'ASAN_OPTIONS': 'detect_leaks=1:detect_stack_use_after_return=1:'
+                             'allocator_may_return_null=1',
              'UBSAN_OPTIONS': 'halt_on_error=1'},
     'tsan': {'TSAN_OPTIONS': 'halt_on_error=1:allocator_may_return_null=1'},
 }
@@ -75,9 +81,10 @@ SANITIZERS = {
 class Program:
     """One way to run one test program."""
 
-    def __init__(self, path, variant, environment, serial):
-        self.path, self.variant = path, variant
-        self.environment, self.serial = environment, serial
+    def __init__(self, path, variant, environment, left_out=''):
+        self.path, self.variant, self.environment = path, variant, environment
+        self.left_out = left_out.split()  # regular expressions of tests
+        self.arguments = []
         self.name = os.path.basename(path)[len('test_'):] + (':' + variant if variant else '')
         self.model = '/model/' in path
         self.normal = 0.0  # seconds of an unchanged run
@@ -88,14 +95,20 @@ class Outcome:
         self.verdict, self.by, self.seconds = verdict, by, seconds
 
 
+def in_child():
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a hanging mutant does not outlive the judge
+
+
 def run_program(build, program, limit, kind):
     """'pass', 'fail' or 'hang', and the seconds. Ends the program at its first failed test."""
     environment = dict(os.environ, **SANITIZERS[kind], **program.environment)
     begin = time.monotonic()
-    child = subprocess.Popen([os.path.join(build, program.path)], cwd=build, env=environment,
+    child = subprocess.Popen([os.path.join(build, program.path)] + program.arguments,
+                             cwd=build, env=environment,
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT, start_new_session=True,
-                             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)))
+                             preexec_fn=in_child)
     late = []
 
     def expire():
@@ -141,8 +154,8 @@ class Tree:
         self.take_over(fresh)
 
     def take_over(self, fresh):
-        """Makes the source folder equal to the fresh one; files that are equal keep their age, so that
-        the builds of an earlier run are of use."""
+        """Makes the source folder equal to the fresh one; files that are equal keep their age, so
+        that the builds of an earlier run are of use."""
         inside = lambda top: {os.path.relpath(os.path.join(d, f), top)
                               for d, _, files in os.walk(top) for f in files}
         new = inside(fresh)
@@ -165,8 +178,7 @@ class Tree:
             subprocess.run(['cmake', '-G', 'Ninja', '-S', self.source, '-B', folder,
                             '-DCMAKE_BUILD_TYPE=None', '-DWEFT_BUILD_BENCH=OFF',
                             '-DWEFT_BUILD_EXAMPLES=OFF', '-DWEFT_INSTALL=OFF',
-                            '-DCMAKE_PROJECT_weft_INCLUDE=' +
-                            os.path.join(os.path.dirname(os.path.abspath(__file__)), "judge.cmake")] +
+                            '-DCMAKE_PROJECT_weft_INCLUDE=' + os.path.join(HERE, 'judge.cmake')] +
                            (lld if shutil.which('ld.lld') else []) + BUILDS[kind],
                            check=True, stdout=subprocess.DEVNULL)
 
@@ -205,8 +217,12 @@ class Tree:
                 path = 'tests/%s/%s' % (area, settings[:-len('.settings.cmake')])
                 own = dict(e.split('=', 1) for e in value['environment'].split(';')
                            if '=' in e and not e.startswith(('ASAN', 'UBSAN', 'TSAN')))
-                for variant, more in VARIANTS if value['variants'] == 'TRUE' else (('', {}),):
-                    found.append(Program(path, variant, dict(own, **more), value['serial'] == 'TRUE'))
+                ways = VARIANTS if value['variants'] == 'TRUE' else (('', {}),)
+                for variant, more in ways:
+                    found.append(Program(path, variant, dict(own, **more)))
+                if value.get('seeds', '0') != '0' and kind == 'plain':
+                    found.append(Program(path, 'seeds', dict(own, WEFT_TEST_SEEDS=SEEDS),
+                                         value['seeds_exclude'].replace(';', ' ')))
         return found
 
 
@@ -237,6 +253,13 @@ class Judge:
 
     def usable(self, kind, p):
         """Whether the program passes on unchanged code, and how long it takes."""
+        if p.left_out:
+            path = os.path.join(self.reference.build_folder(kind), p.path)
+            names = subprocess.run([path, '--list'], stdout=subprocess.PIPE,
+                                   universal_newlines=True).stdout.split()
+            p.arguments = ['--except'] + [n for n in names
+                                          if any(re.search(r, n) for r in p.left_out)]
+            p.arguments = p.arguments[1:] and p.arguments
         if kind != 'plain' and p.variant not in ('', 'w4'):
             return False
         if kind + p.name not in self.normal:
@@ -252,7 +275,7 @@ class Judge:
         p.normal = self.normal[kind + p.name]
         if p.normal < 0:
             return False
-        return p.normal < SLOW or p.model or (kind == 'plain' and p.variant in ('', 'w4'))
+        return p.normal < SLOW or p.model or (kind == 'plain' and p.variant in ('', 'w4', 'seeds'))
 
     def order(self, file, programs):
         """Quick ones that have killed mutants of this file first, slow ones last."""
@@ -266,7 +289,8 @@ class Judge:
     def ask(self, tree, kind, program):
         """Whether the program kills what is in the tree."""
         changed, unchanged = tree.build_folder(kind), self.reference.build_folder(kind)
-        limit = max(LIMIT_LEAST, min(LIMIT_FACTOR * program.normal, 2 * program.normal + LIMIT_MORE))
+        limit = max(LIMIT_LEAST, min(LIMIT_FACTOR * program.normal,
+                                     2 * program.normal + LIMIT_MORE))
         for _ in range(3):
             result, _seconds = run_program(changed, program, limit, kind)
             if result == 'pass':
@@ -294,8 +318,9 @@ class Judge:
     @staticmethod
     def stamps(tree):
         folder = os.path.join(tree.build_folder('plain'), 'tests', 'model')
-        names = [n for n in os.listdir(folder) if n.startswith('test_')] if os.path.isdir(folder) else []
-        return {n: os.stat(os.path.join(folder, n)).st_mtime_ns for n in names}
+        names = os.listdir(folder) if os.path.isdir(folder) else []
+        return {n: os.stat(os.path.join(folder, n)).st_mtime_ns for n in names
+                if n.startswith('test_')}
 
     def first(self, tree, mutation):
         """The suite and the models."""
@@ -305,6 +330,7 @@ class Judge:
         after = self.stamps(tree)
         suite = [p for p in self.lists['plain'] if not p.model]
         models = [p for p in self.lists['plain'] if p.model
+                  and (mutation.operator == 'order' or p.normal < MODEL_SLOW)
                   and before.get(os.path.basename(p.path)) != after.get(os.path.basename(p.path))]
         for group in (models, suite) if mutation.operator == 'order' else (suite, models):
             by = self.ask_all(tree, 'plain', mutation.file, group)

@@ -2,8 +2,8 @@
 
 Works on tokens, so that comments, strings and preprocessor lines stay as they are, and only inside
 function bodies: the declarations of a protocol's constants are names, not behaviour. Left out too:
-what checks, reports and counts (CHECKS and FIGURES below), since a change there changes no behaviour
-that a caller could see, and the branch hints.
+what checks, reports and counts (CHECKS and FIGURES below), since a change there changes no
+behaviour that a caller could see, and the branch hints.
 
 The source is formatted by clang-format, which tells a binary operator from a unary one: it stands
 between two spaces.
@@ -15,12 +15,14 @@ from collections import namedtuple
 # The text [start, end) of the file becomes `new`. `function` and `line` say where, `old_text` and
 # `new_text` are the changed lines before and after, with single spaces: the name of the mutation in
 # the list of the accepted ones. `name` is one that stays while the function does.
-Mutation = namedtuple('Mutation', 'file operator start end new function line old_text new_text name')
+Mutation = namedtuple('Mutation',
+                      'file operator start end new function line old_text new_text name')
 
 OPERATORS = ('relation', 'arithmetic', 'logic', 'negation', 'constant', 'deletion', 'jump', 'order')
 
-CHECKS = {'WEFT__ASSERT', 'WEFT__DEBUG_ASSERT', '_Static_assert', 'weft__log', 'weft__fatal', 'sizeof'}
-# Counters that only weft_stats shows. (spawned and finished are not among them: the shutdown reads them.)
+CHECKS = {'WEFT__ASSERT', 'WEFT__DEBUG_ASSERT', '_Static_assert', 'weft__log', 'weft__fatal',
+          'sizeof'}
+# Counters that only weft_stats shows. (Not spawned and finished: the shutdown reads them.)
 FIGURES = re.compile(r'tasks_run|inline_run|steals|parks|turns|lease_count|hog_count')
 COUNTING = {'weft__count', 'weft__counter_add', 'weft__counter_set'}
 
@@ -33,7 +35,8 @@ TOKEN = re.compile(r'''
 ''', re.X | re.S | re.M)
 
 RELATIONS = {'<': '<=', '<=': '<', '>': '>=', '>=': '>', '==': '!=', '!=': '=='}
-BINARY = {'+': '-', '-': '+', '*': '/', '/': '*', '%': '/', '&': '|', '|': '&', '<<': '>>', '>>': '<<'}
+BINARY = {'+': '-', '-': '+', '*': '/', '/': '*', '%': '/', '&': '|', '|': '&', '<<': '>>',
+          '>>': '<<'}
 ALWAYS = {'++': '--', '--': '++', '+=': '-=', '-=': '+=', '|=': '&=', '&=': '|='}
 LOGIC = {'&&': '||', '||': '&&'}
 ASSIGNS = {'=', '+=', '-=', '*=', '/=', '%=', '&=', '|=', '^=', '<<=', '>>=', '++', '--'}
@@ -42,8 +45,10 @@ KEYWORDS = {'if', 'else', 'for', 'while', 'do', 'switch', 'case', 'default', 're
             'register', '__asm__', '_Alignas'}
 HEADS = {'if', 'for', 'while', 'switch'}
 JUMPS = {'break': (';', 'continue;'), 'continue': (';', 'break;')}
-ORDERS = (('weft__load_acquire_', 'weft__load_relaxed_'), ('weft__load_seq_', 'weft__load_acquire_'),
-          ('weft__store_release_', 'weft__store_relaxed_'), ('weft__store_seq_', 'weft__store_release_'),
+ORDERS = (('weft__load_acquire_', 'weft__load_relaxed_'),
+          ('weft__load_seq_', 'weft__load_acquire_'),
+          ('weft__store_release_', 'weft__store_relaxed_'),
+          ('weft__store_seq_', 'weft__store_release_'),
           ('weft__cas_seq_', 'weft__cas_'), ('weft__add_u', 'weft__add_relaxed_u'),
           ('weft__counter_read_acquire', 'weft__counter_read'),
           ('weft__counter_add_release', 'weft__counter_add'))
@@ -55,7 +60,8 @@ class Token:
     def __init__(self, match, source):
         self.kind, self.text = match.lastgroup, match.group()
         self.start, self.end = match.span()
-        self.spaced = source[self.start - 1:self.start].isspace() and source[self.end:self.end + 1].isspace()
+        before, after = source[self.start - 1:self.start], source[self.end:self.end + 1]
+        self.spaced = before.isspace() and after.isspace()
 
 
 def tokenize(source):
@@ -109,7 +115,8 @@ def statement_starts(tokens, pairs, first, last):
             head = tokens[i - 1].text in HEADS
             i = pairs[i]
             at_start = head
-        elif text == '{' and tokens[i - 1].text in ('=', ')', ',') and not is_block(tokens, pairs, i):
+        elif text == '{' and tokens[i - 1].text in ('=', ')', ',') and \
+                not is_block(tokens, pairs, i):
             i = pairs[i]  # an initialiser
         elif text == ':' and tokens[i - 2].text in ('case', '{', ';', '}') or text == ':' and \
                 tokens[i - 1].text == 'default':
@@ -148,7 +155,8 @@ class File:
         b = len(s) if b < 0 else b
         flat = lambda text: ' '.join(text.split())
         begin, digest = self.body
-        name = '%s %s %s %d %d %s' % (self.name, function, digest, start - begin, end - begin, flat(new))
+        name = '%s %s %s %d %d %s' % (self.name, function, digest, start - begin, end - begin,
+                                      flat(new))
         self.found.append(Mutation(self.name, operator, start, end, new, function,
                                    s.count('\n', 0, start) + 1, flat(s[a:b]),
                                    flat(s[a:start] + new + s[end:b]), name))

@@ -56,11 +56,12 @@ def markdown(results, possible, seed):
     by_file, by_operator, total = count(results)
     named = 'all %d possible mutations' % possible
     if len(results) < possible:
-        named = 'a sample of %d (seed %d) of the %d possible mutations' % (len(results), seed, possible)
+        named = 'a sample of %d (seed %d) of the %d possible mutations' % (
+            len(results), seed, possible)
     lines = ['# Mutants of runtime/core', '',
              'What `scripts/proof --mutants` found in %s. How it works is told in' % named,
-             '[judge.py](judge.py) and [mutations.py](mutations.py); what counts as equivalent or as',
-             'tuning, with a reason each, in [accepted](accepted). "Invalid" does not build.', '',
+             '[judge.py](judge.py) and [mutations.py](mutations.py); what counts as equivalent or',
+             'as tuning, with a reason each, in [accepted](accepted). "Invalid" does not build.', '',
              '**%s.**' % summary(results), '', '## By file', '']
     lines += table('file', sorted(by_file), by_file)
     lines += ['', '## By operator', '']
