@@ -76,7 +76,6 @@ static int catch_all(struct victim *v) {
     if (nap(&v->rng) == 0) continue;
     v->delivered++;
     EXPECT(weft_cancel_catch());
-    EXPECT(!weft_cancel_catch());
     if (stress_one_in(&v->rng, 2)) EXPECT(weft_uncancel(weft_current()) >= 0);
   }
   return 0;
