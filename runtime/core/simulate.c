@@ -10,7 +10,11 @@
 #include "core/cancel.h"
 #include "core/worker.h"
 
-enum { NAMED_AT_MOST = 20 };
+enum {
+  NAMED_AT_MOST = 20,
+  PATIENCE_AT_END =
+      1000, /* times that no thread could run after the end, before one is called stuck */
+};
 
 /* ---- what the simulated threads ask ---- */
 
@@ -68,7 +72,13 @@ static void check_not_lost(struct weft__runtime *rt, struct weft__task *t, uint6
 static void on_quiet(void *arg) {
   struct weft__simulated *sim = arg;
   struct weft__runtime *rt = sim->rt;
-  if (!rt || weft__life(rt) == WEFT__ENDED) return;
+  if (!rt) return;
+  if (weft__life(rt) == WEFT__ENDED) {
+    if (++sim->waits_at_end > PATIENCE_AT_END)
+      weft__fatal("simulation with seed %llu: the run has ended, and one of its threads does not",
+                  (unsigned long long)sim->seed);
+    return;
+  }
   if (weft__load_seq_u32(&rt->parked) != rt->nworkers) return;
   each_live(rt, check_not_lost, sim);
 }
@@ -160,6 +170,7 @@ int weft__run_simulated(weft_fn fn, void *arg, const weft_run_opts *opts,
   if (r < 0) return r;
   sim->failure = 0;
   sim->stuck = 0;
+  sim->waits_at_end = 0;
   weft_run_opts mine = *opts;
   if (mine.workers == 0 && !mine.exact && !getenv("WEFT_WORKERS"))
     mine.workers = 1 + (int)weft__sim_draw(4);

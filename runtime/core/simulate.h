@@ -17,8 +17,9 @@ struct weft__simulated {
   uint64_t seed;
   struct weft__runtime *rt; /* while there is one */
   unsigned workers;
-  int failure;    /* WEFT_EDEADLK once nothing could go on; what run answers */
-  unsigned stuck; /* how often that was so */
+  int failure;           /* WEFT_EDEADLK once nothing could go on; what run answers */
+  unsigned stuck;        /* how often that was so */
+  unsigned waits_at_end; /* for a thread that has not ended yet */
 };
 
 /* Runs fn as weft_run does, simulated. *ret gets what weft_sim_report says of one run. */

@@ -1,0 +1,12 @@
+# Writes OUTPUT: INPUT with FROM, which must be there once, replaced by TO.
+file(READ ${INPUT} text)
+string(REPLACE "${FROM}" "" without "${text}")
+string(LENGTH "${text}" before)
+string(LENGTH "${without}" after)
+string(LENGTH "${FROM}" length)
+math(EXPR removed "${before} - ${after}")
+if(NOT removed EQUAL length)
+  message(FATAL_ERROR "${INPUT}: '${FROM}' must be there exactly once to plant a defect")
+endif()
+string(REPLACE "${FROM}" "${TO}" text "${text}")
+file(WRITE ${OUTPUT} "${text}")
