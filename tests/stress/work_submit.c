@@ -27,7 +27,7 @@ struct copied {
   int check;
 };
 
-static int count(void *arg) {
+static int add_one(void *arg) {
   struct submitter *s = arg;
   stress_count(STRESS_TASKS, 1);
   atomic_fetch_add_explicit(&s->ran, 1, memory_order_release);
@@ -37,7 +37,7 @@ static int count(void *arg) {
 static int count_copied(void *arg) {
   struct copied *c = arg;
   EXPECT_INT(c->check, 4711);
-  return count(c->from);
+  return add_one(c->from);
 }
 
 static bool submit_one(struct submitter *s) {
@@ -45,7 +45,7 @@ static bool submit_one(struct submitter *s) {
   int r = stress_one_in(&s->rng, 4)
               ? weft_submit(s->target->rt, count_copied, &c,
                             &(weft_spawn_opts){.arg_size = sizeof c, .name = "copied"})
-              : weft_submit(s->target->rt, count, s, NULL);
+              : weft_submit(s->target->rt, add_one, s, NULL);
   s->accepted += r == 0;
   s->refused += r != 0;
   return r == 0 || !EXPECT_INT(r, WEFT_ECLOSED);
