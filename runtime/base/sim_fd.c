@@ -1,4 +1,5 @@
-/* The table of simulated descriptors and the list of those who wait. Compiled without TSan, as sim.c. */
+/* The table of simulated descriptors and the list of those who wait. Compiled without TSan, as
+ * sim.c. */
 #include "base/sim_fd.h"
 
 #include <poll.h>
@@ -9,11 +10,13 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/sim.h"
+#include "base/sim_connect.h"
 
 #define NEVER WEFT__SIM_NEVER
 enum { ALWAYS = POLLERR | POLLHUP };
 
 static struct weft__sim_fd *table[WEFT__SIM_FDS];
+static int highest; /* no entry from here on was used in this simulation */
 static struct weft__list all = {&all, &all}; /* those that were closed too */
 static struct weft__list watches = {&watches, &watches};
 static char creation; /* for TSan: all are made before the end frees them */
@@ -28,6 +31,7 @@ int weft__sim_fd_open(struct weft__sim_fd **ret, const char *made, int status, b
   int i = 0;
   while (i < WEFT__SIM_FDS && table[i]) i++;
   if (i == WEFT__SIM_FDS) return WEFT_EMFILE;
+  if (i == highest) highest++;
   struct weft__sim_fd *f = calloc(1, sizeof *f);
   if (!f) return WEFT_ENFILE;
   f->fd = WEFT__SIM_FD_FIRST + i;
@@ -35,6 +39,8 @@ int weft__sim_fd_open(struct weft__sim_fd **ret, const char *made, int status, b
   f->made_at = weft__now();
   f->status = status;
   f->cloexec = cloexec;
+  f->family = AF_UNIX;
+  weft__list_init(&f->pending);
   weft__list_push_back(&all, &f->all);
   weft__sim_release(&creation);
   *ret = table[i] = f;
@@ -60,10 +66,16 @@ bool weft__sim_net_owns(int fd) {
   return fd >= WEFT__SIM_FD_FIRST && fd < WEFT__SIM_FD_FIRST + WEFT__SIM_FDS;
 }
 
-struct weft__sim_fd *weft__sim_fd_first(void) {
-  for (int i = 0; i < WEFT__SIM_FDS; i++)
+struct weft__sim_fd *weft__sim_fd_next(const struct weft__sim_fd *f) {
+  for (int i = f ? f->fd - WEFT__SIM_FD_FIRST + 1 : 0; i < highest; i++)
     if (table[i]) return table[i];
   return NULL;
+}
+
+void weft__sim_fd_attach(struct weft__sim_fd *f, struct weft__sim_link *l, int who) {
+  f->link = l;
+  f->who = who;
+  l->end[who].file = f;
 }
 
 struct weft__sim_fd *weft__sim_fd_watched(void) {
@@ -73,6 +85,7 @@ struct weft__sim_fd *weft__sim_fd_watched(void) {
 
 void weft__sim_fds_end(void) {
   weft__sim_acquire(&creation);
+  highest = 0;
   weft__list_init(&watches); /* they lie on stacks that are gone */
   weft__list_foreach_safe(link, next, &all) {
     struct weft__sim_fd *f = weft__container_of(link, struct weft__sim_fd, all);
@@ -85,14 +98,24 @@ void weft__sim_fds_end(void) {
 /* ---- readiness ---- */
 
 int weft__sim_fd_state(const struct weft__sim_fd *f, uint64_t at) {
-  return weft__sim_link_state(f->link, f->who, at);
+  if (f->link) return weft__sim_link_state(f->link, f->who, at);
+  if (f->listens) return weft__sim_listener_when(f) <= at ? POLLIN : 0;
+  return POLLOUT | POLLHUP;
+}
+
+/* The times after now at which the state changes by itself; returns how many. */
+static unsigned change_times(const struct weft__sim_fd *f, uint64_t now,
+                             uint64_t times[WEFT__SIM_LINK_TIMES]) {
+  if (f->link) return weft__sim_link_times(f->link, f->who, now, times);
+  times[0] = weft__sim_listener_when(f);
+  return times[0] > now && times[0] != NEVER;
 }
 
 uint64_t weft__sim_fd_when(const struct weft__sim_fd *f, int events) {
   uint64_t now = weft__now(), first = NEVER;
   if (weft__sim_fd_state(f, now) & (events | ALWAYS)) return now;
   uint64_t times[WEFT__SIM_LINK_TIMES];
-  unsigned n = weft__sim_link_times(f->link, f->who, now, times);
+  unsigned n = change_times(f, now, times);
   for (unsigned i = 0; i < n; i++)
     if (times[i] < first && (weft__sim_fd_state(f, times[i]) & (events | ALWAYS)))
       first = times[i];

@@ -1,6 +1,6 @@
 /* What a simulated stream does. Compiled without TSan, as sim.c: of the streams themselves only the
- * memory of the bytes is known to it (through memcpy and free), and that is written before the release
- * and read after the acquire that stand for what the kernel orders.
+ * memory of the bytes is known to it (through memcpy and free), and that is written before the
+ * release and read after the acquire that stand for what the kernel orders.
  */
 #include "base/sim_link.h"
 
@@ -84,6 +84,7 @@ struct weft__sim_link *weft__sim_link_make(bool pipe) {
     l->end[i].writes = !pipe || i == 1;
   }
   l->pipe = pipe;
+  weft__list_init(&l->pending);
   if (!pipe) draw_latency(l);
   weft__list_push_back(&links, &l->all);
   weft__sim_release(&creation);
@@ -146,7 +147,8 @@ static void reset_end(struct weft__sim_link *l, int who, uint64_t at) {
   release(&l->way[1 - who]);
 }
 
-/* The stream is cut, as seen by `who`: now, and by the other end later. What is on its way is lost. */
+/* The stream is cut, as seen by `who`: now, and by the other end later. What is on its way is
+ * lost. */
 static void reset(struct weft__sim_link *l, int who) {
   uint64_t now = weft__now();
   drop_later(&l->way[0], now);

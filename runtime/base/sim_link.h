@@ -1,16 +1,20 @@
-/* A simulated stream: two ends and a direction of bytes from each to the other. For the files of the
- * simulated network (sim_net.h says what it does). Fields are the playing thread's. */
+/* A simulated stream: two ends and a direction of bytes from each to the other. For the files of
+ * the simulated network (sim_net.h says what it does). Fields are the playing thread's. */
 #ifndef WEFT_BASE_SIM_LINK_H
 #define WEFT_BASE_SIM_LINK_H
 
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 
 #include "base/annotate.h"
 #include "base/list.h"
 #include "base/sim_net.h"
 
-/* For TSan: what came before a release of the address comes before what follows an acquire of it. */
+/* For TSan: what came before a release of the address comes before what follows an acquire of
+ * it. */
 static inline void weft__sim_release(char *order) {
 #if WEFT__TSAN
   __tsan_release(order);
@@ -28,6 +32,18 @@ static inline void weft__sim_acquire(char *order) {
 }
 
 #define WEFT__SIM_NEVER UINT64_MAX
+
+/* An address; len 0: none. */
+struct weft__sim_name {
+  union {
+    struct sockaddr any;
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+    struct sockaddr_un un;
+    char raw[sizeof(struct sockaddr_storage)];
+  } u;
+  socklen_t len;
+};
 
 /* From one end, which writes, to the other. Bytes are in one of three places: sent == received +
  * dropped + held. */
@@ -52,6 +68,7 @@ struct weft__sim_end {
   uint64_t connected_at; /* nothing can be done before */
   uint64_t reset_at;     /* when the end learns that the stream was reset, */
   int reset_code;        /* and by which code */
+  struct weft__sim_name name;
 };
 
 /* way[i] leads from end[i]. */
@@ -61,6 +78,8 @@ struct weft__sim_link {
   struct weft__sim_end end[2];
   uint64_t latency_min, latency_max;
   bool pipe; /* end 1 writes, end 0 reads */
+  struct weft__list pending; /* in the list of a listener, while end 1 is not accepted */
+  uint64_t acceptable_at;    /* before that the listener knows nothing of it */
 };
 
 /* Lasts until weft__sim_links_end; NULL when there is no memory. */

@@ -1,7 +1,7 @@
 /* The system calls on simulated descriptors. Compiled without TSan, as sim.c.
  *
- * A call is one step for the simulation: others may come before it (the point at its beginning), but not
- * into it.
+ * A call is one step for the simulation: others may come before it (the point at its beginning),
+ * but not into it.
  */
 #include "base/sim_net.h"
 
@@ -16,7 +16,7 @@
 #include "base/clock.h"
 #include "base/point.h"
 #include "base/sim.h"
-#include "base/sim_fd.h"
+#include "base/sim_connect.h"
 #include "base/sys.h"
 
 #define NEVER WEFT__SIM_NEVER
@@ -50,7 +50,7 @@ static bool mine(int fd) {
   return weft__sim_here() && weft__sim_net_owns(fd);
 }
 
-static bool interrupted(void) {
+bool weft__sim_net_interrupted(void) {
   return rates->interrupt != 0 && weft__sim_draw(rates->interrupt) == 0;
 }
 
@@ -60,12 +60,6 @@ static void changed(struct weft__sim_link *l) {
 }
 
 /* ---- making ---- */
-
-static void attach(struct weft__sim_fd *f, struct weft__sim_link *l, int who) {
-  f->link = l;
-  f->who = who;
-  l->end[who].file = f;
-}
 
 static int make_two(const char *made, bool pipe, const int status[2], bool cloexec, int fds[2]) {
   struct weft__sim_fd *f[2];
@@ -81,7 +75,7 @@ static int make_two(const char *made, bool pipe, const int status[2], bool cloex
     return WEFT_ENOMEM;
   }
   for (int i = 0; i < 2; i++) {
-    attach(f[i], l, i);
+    weft__sim_fd_attach(f[i], l, i);
     fds[i] = f[i]->fd;
   }
   return 0;
@@ -110,6 +104,8 @@ static int net_close(int fd) {
   struct weft__sim_fd *f = weft__sim_fd_find(fd);
   if (!f) return WEFT_EBADF;
   weft__sim_fd_close(f);
+  weft__sim_listener_close(f);
+  if (!f->link) return 0;
   weft__sim_link_close(f->link, f->who, f->linger);
   changed(f->link);
   return 0;
@@ -120,6 +116,7 @@ static int net_shutdown(int fd, int how) {
   weft__point();
   struct weft__sim_fd *f = weft__sim_fd_find(fd);
   if (!f) return WEFT_EBADF;
+  if (!f->link) return WEFT_ENOTCONN;
   int r = weft__sim_link_shutdown(f->link, f->who, how);
   changed(f->link);
   return r;
@@ -145,7 +142,8 @@ static ssize_t transfer(transfer_fn *fn, int events, int fd, const struct iovec 
     weft__point();
     struct weft__sim_fd *f = weft__sim_fd_find(fd);
     if (!f) return WEFT_EBADF;
-    if (interrupted()) return WEFT_EINTR;
+    if (!f->link) return WEFT_ENOTCONN;
+    if (weft__sim_net_interrupted()) return WEFT_EINTR;
     ssize_t r = fn(f, iov, n, flags);
     changed(f->link);
     if (r != WEFT_EAGAIN || (f->status & O_NONBLOCK) || (flags & MSG_DONTWAIT)) return r;
@@ -261,7 +259,9 @@ static int net_getsockopt(int fd, int level, int name, void *value, socklen_t *l
   if (level != SOL_SOCKET) return WEFT_ENOPROTOOPT;
   if (*len < sizeof n) return WEFT_EINVAL;
   if (name == SO_ERROR)
-    n = -weft__sim_link_error(f->link, f->who);
+    n = f->link ? -weft__sim_link_error(f->link, f->who) : 0;
+  else if (name == SO_ACCEPTCONN)
+    n = f->listens;
   else if (name == SO_TYPE)
     n = SOCK_STREAM;
   else
@@ -312,7 +312,7 @@ static int net_poll(struct pollfd *fds, nfds_t n, int ms) {
   weft__point();
   int some = look(fds, n);
   if (some > 0 || ms == 0) return some;
-  if (interrupted()) return WEFT_EINTR;
+  if (weft__sim_net_interrupted()) return WEFT_EINTR;
   uint64_t deadline = ms < 0 ? NEVER : weft__now() + (uint64_t)ms * WEFT__NS_PER_MS;
   int r = wait_for_one(fds, n, deadline);
   return r < 0 ? r : look(fds, n);
@@ -337,12 +337,13 @@ void weft__sim_net_install(struct weft__sys_table *table) {
   table->getsockopt = net_getsockopt;
   table->setsockopt = net_setsockopt;
   table->poll = net_poll;
+  weft__sim_connect_install(table);
 }
 
 void weft__sim_net_check(void) {
   struct weft__sim_fd *f = weft__sim_fd_watched();
   const char *what = f ? "is still waited for" : "is still open";
-  if (!f) f = weft__sim_fd_first();
+  if (!f) f = weft__sim_fd_next(NULL);
   if (f)
     weft__fatal("simulation with seed %llu: descriptor %d, made by %s at %llu ns, %s at the end",
                 (unsigned long long)weft__sim_seed(), f->fd, f->made,

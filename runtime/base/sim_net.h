@@ -1,15 +1,18 @@
 /* The network of a simulation: streams in memory behind the seam (sys.h).
  *
- * While a thread plays, weft__sys_socketpair(AF_UNIX, SOCK_STREAM) and weft__sys_pipe2 make simulated
- * descriptors, with numbers that no real one has. Reading, writing, polling and closing them is played:
- * bytes travel for a drawn, virtual time and in order, a buffer is bounded, a transfer is often short,
- * some calls are interrupted, a stream is sometimes reset. All else stays the kernel's.
+ * While a thread plays, weft__sys_socket and weft__sys_socketpair (of SOCK_STREAM) and
+ * weft__sys_pipe2 make simulated descriptors, with numbers that no real one has. Among themselves
+ * they are bound, listen, connect and accept; nobody else is in this network. Reading, writing,
+ * polling and closing them is played: bytes travel for a drawn, virtual time and in order, a buffer
+ * is bounded, a transfer is often short, some calls are interrupted, a stream is sometimes reset.
+ * All else stays the kernel's.
  *
- * What a stream does is what TCP does, also where a local socket is kinder: the end that closes with
- * bytes unread resets the stream; what is in flight then is lost; who writes before the news of a
- * close has arrived is told that all went well. Bytes that have arrived can be read before the reset
- * is reported, it is reported once, then reading gives the end and writing WEFT_EPIPE. No signal is
- * raised. Pipes have no latency and no resets, and a write of at most PIPE_BUF bytes is not divided.
+ * What a stream does is what TCP does, also where a local socket is kinder: the end that closes
+ * with bytes unread resets the stream; what is in flight then is lost; who writes before the news
+ * of a close has arrived is told that all went well. Bytes that have arrived can be read before the
+ * reset is reported, it is reported once, then reading gives the end and writing WEFT_EPIPE. No
+ * signal is raised. Pipes have no latency and no resets, and a write of at most PIPE_BUF bytes is
+ * not divided.
  *
  * A descriptor without O_NONBLOCK blocks the simulated thread that uses it.
  *

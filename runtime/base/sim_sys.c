@@ -1,6 +1,6 @@
-/* The seam as simulated threads see it: threads, sleep and time are played, and streams (sim_net.c); the
- * rest is the kernel's.
- * On any other thread everything is the kernel's. Compiled without TSan, as sim.c.
+/* The seam as simulated threads see it: threads, sleep, time and streams (sim_net.c) are played, the
+ * rest is the kernel's. On any other thread everything is the kernel's. Compiled without TSan, as
+ * sim.c.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,7 +13,8 @@
 #include "base/sim_net.h"
 #include "base/sim_threads.h"
 
-/* The clocks of simulated threads, by their numbers: positive ones that the kernel does not have. */
+/* The clocks of simulated threads, by their numbers: positive ones that the kernel does not
+ * have. */
 #define PLAYED_CLOCKS ((clockid_t)1000)
 
 /* A sleep may end without a reason, and up to a microsecond before its time (futex.h). */

@@ -43,8 +43,8 @@ static inline ssize_t net_read_some(int fd, void *buf, size_t len) {
   }
 }
 
-/* Bytes `from` .. `to` of the stream, at most `most` in one call; 0, or what went wrong. *ret is the
- * first byte that was not sent. */
+/* Bytes `from` .. `to` of the stream, at most `most` in one call; 0, or what went wrong. *ret is
+ * the first byte that was not sent. */
 static inline int net_send_range(int fd, uint64_t from, uint64_t to, size_t most, uint64_t *ret) {
   char buf[4096];
   for (*ret = from; *ret < to;) {

@@ -1,6 +1,6 @@
-/* The system calls on simulated descriptors, each on its own: what they give and when. Method: one
- * worker's main task makes the calls of a descriptor that does not block, and lets virtual time pass
- * in between. */
+/* The system calls on simulated descriptors, each on its own: what they give and when. Method:
+ * one worker's main task makes the calls of a descriptor that does not block, and lets virtual
+ * time pass in between. */
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
@@ -112,7 +112,8 @@ CALLS(vectors_and_messages_carry_data, &kind, 1) {
   struct iovec out[] = {{"one", 3}, {"", 0}, {"two", 3}};
   struct iovec in[] = {{a, 3}, {b, 4}};
   struct iovec rest = {c, 8};
-  struct msghdr send = {.msg_iov = out, .msg_iovlen = 3}, recv = {.msg_iov = &rest, .msg_iovlen = 1};
+  struct msghdr send = {.msg_iov = out, .msg_iovlen = 3};
+  struct msghdr recv = {.msg_iov = &rest, .msg_iovlen = 1};
   net_pair(fds);
   CHECK_INT(weft__sys_writev(fds[0], out, 3), 6);
   CHECK_INT(weft__sys_readv(fds[1], in, 2), 6);
