@@ -247,6 +247,49 @@ static void two_readers_agree_on_the_order_only_when_seq_cst(void **state) {
   model_holds(&iriw, &acq_rel); /* one memory for all */
 }
 
+/* --- handing back: a reader is done with something, which is then written again --- */
+
+static void back_reader(void) {
+  MODEL_CHECK(model_read(&S.data) == 0);
+  weft__store_release_u32(&S.x, 1);
+}
+static void back_writer(void) {
+  if (weft__load_acquire_u32(&S.x) == 1) model_write(&S.data, 7);
+}
+static const struct model back = {.name = "handing back",
+                                  MODEL_STATE(S),
+                                  .threads = {{"reader", back_reader}, {"writer", back_writer}}};
+
+/* The same with an atomic: the load may come after the store that it was to come before. */
+static void guard_y(void) {
+  model_guard(&S.y, sizeof S.y);
+}
+static void late_reader(void) {
+  uint32_t y = weft__load_relaxed_u32(&S.y);
+  weft__store_release_u32(&S.x, 1);
+  model_rely(y);
+}
+static void late_writer(void) {
+  if (weft__load_acquire_u32(&S.x) == 1) weft__store_relaxed_u32(&S.y, 7);
+}
+static const struct model late = {.name = "handing back, an atomic",
+                                  MODEL_STATE(S),
+                                  .setup = guard_y,
+                                  .threads = {{"reader", late_reader}, {"writer", late_writer}}};
+
+static void a_read_that_may_come_after_a_later_write_is_found(void **state) {
+  (void)state;
+  static const struct model *const both[] = {&back, &late};
+  static const char *const why[] = {"data race: a store to", "late load: a store to"};
+  for (size_t i = 0; i < 2; i++) {
+    model_holds(both[i], &WEAK);
+    struct model_bounds b = weakened(WEAK, MODEL_RELEASE_RELAXED);
+    model_breaks(both[i], &b, why[i]);
+    b = weakened(WEAK, MODEL_ACQUIRE_RELAXED);
+    model_breaks(both[i], &b, why[i]);
+  }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(store_buffering_needs_sequential_consistency),
     cmocka_unit_test(an_acq_rel_exchange_is_a_fence_on_x86_only),
@@ -255,6 +298,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_release_sequence_ends_with_a_foreign_store),
     cmocka_unit_test(one_cell_never_goes_back),
     cmocka_unit_test(two_readers_agree_on_the_order_only_when_seq_cst),
+    cmocka_unit_test(a_read_that_may_come_after_a_later_write_is_found),
 };
 
 int main(int argc, char **argv) {
