@@ -2,10 +2,13 @@
  * and callers that are cancelled. Only the job that dies is lost, and the pool is whole afterwards.
  * One pool for all rounds: it is opened while the process has one thread. */
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/choice.h"
+#include "offload/procpool.h"
 #include "stress.h"
 
 enum { PROCESSES = 3 };
@@ -49,7 +52,15 @@ static int open_pool(void) {
                                    .max_payload = 256 * 1024});
 }
 
+/* The zygote lives until here; one that has ended says why. */
 static int close_pool(void) {
+  siginfo_t info = {.si_pid = 0};
+  if (waitid(P_PID, (id_t)pool->zygote.pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+      info.si_pid != 0) {
+    fprintf(stderr, "weft-stress: processes: the zygote has %s %d\n",
+            info.si_code == CLD_EXITED ? "exited with" : "died of", info.si_status);
+    stress_fail("the zygote has ended");
+  }
   return weft_procpool_close(pool);
 }
 
