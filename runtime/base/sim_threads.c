@@ -175,6 +175,9 @@ bool weft__sim_first_thread(void) {
 
 void weft__sim_context_thread(weft__context *c) {
   *c = weft__sim_current()->own;
+#if WEFT__ASAN
+  c->notes.fake_root = NULL; /* what own has told LSan it also takes back itself */
+#endif
 #if WEFT__TSAN
   c->notes.own_fiber = false;
 #endif
