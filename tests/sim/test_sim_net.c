@@ -62,7 +62,7 @@ static int receive_all(void *arg) {
 
 static int transfer_both(const int fds[2]) {
   struct flow in = {.fd = fds[0]}, out = {.fd = fds[1]};
-  out.len = 1 + weft_sim_random(5000);
+  out.len = 1 + weft_sim_random(2000);
   out.most = 1 + weft_sim_random(900);
   weft_task a = weft_spawn(send_all, &out, NULL), b = weft_spawn(receive_all, &in, NULL);
   CHECK_INT(weft_await(a), 0);
