@@ -42,13 +42,15 @@ TASK_TEST(X2_a_function_that_swallows_its_cut_gives_its_own_value) {
 }
 
 static int fail_when_cut(void *arg) {
-  (void)arg;
+  latch_hit(arg);
   return weft_sleep(A_LONG_TIME) == WEFT_ECANCELED ? OWN_ERROR : 0;
 }
 
 TASK_TEST(X3_an_error_raised_while_being_cut_replaces_etimedout) {
-  CHECK_INT(weft_wait_for(fail_when_cut, NULL, weft_ms(5)), OWN_ERROR);
-  weft_task t = weft_spawn(fail_when_cut, NULL, NULL);
+  struct latch begun = {0};
+  CHECK_INT(weft_wait_for(fail_when_cut, &begun, weft_ms(5)), OWN_ERROR);
+  weft_task t = weft_spawn(fail_when_cut, &begun, NULL);
+  CHECK_INT(latch_wait(&begun, 2), 0);
   CHECK_INT(weft_wait_for_task(t, weft_ms(5)), OWN_ERROR);
 }
 
