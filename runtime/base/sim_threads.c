@@ -176,7 +176,8 @@ bool weft__sim_first_thread(void) {
 void weft__sim_context_thread(weft__context *c) {
   *c = weft__sim_current()->own;
 #if WEFT__ASAN
-  c->notes.fake_root = NULL; /* what own has told LSan it also takes back itself */
+  /* The fake stack is the running thread's, and its root region own's to take back. */
+  c->notes.fake = c->notes.fake_root = NULL;
 #endif
 #if WEFT__TSAN
   c->notes.own_fiber = false;
