@@ -57,7 +57,10 @@ enum {
  * After that: every task still alive is cancelled and awaited (one that is left is named every second
  * to the log), the blocking pool is joined, the threads end, all memory is given back.
  * Returns the main task's code, or
- *   WEFT_EINVAL     an option is out of range, or WEFT_WORKERS is not a number in range
+ *   WEFT_EINVAL     an option is out of range, WEFT_WORKERS is not a number in range, or WEFT_SEED none
+ *   WEFT_EBUSY      a simulation (weft/sim.h) runs in this process, or this was to be one and another
+ *                   runtime runs
+ *   WEFT_EDEADLK    simulated, and nothing could go on
  *   WEFT_ENESTED    called inside a runtime
  *   WEFT_ENOMEM, WEFT_EAGAIN, WEFT_EMFILE, WEFT_ENFILE  the threads or loops could not be made; fn
  *                   was not run
@@ -79,7 +82,8 @@ weft_runtime weft_runtime_current(void);
 struct weft_spawn_opts;
 
 /* Starts fn(arg) as a detached task of rt from any thread. Returns 0, or WEFT_ECLOSED once the runtime
- * is shutting down (the function is then not run, now or later), WEFT_ENOMEM, WEFT_EINVAL.
+ * is shutting down (the function is then not run, now or later), WEFT_ENOMEM, WEFT_EINVAL,
+ * WEFT_EBUSY when the runtime is simulated and the thread is not.
  * opts as for weft_spawn; .pinned is refused with WEFT_EINVAL on a thread outside the runtime.
  * [any thread] [never suspends]. asyncio: call_soon_threadsafe, run_coroutine_threadsafe */
 int weft_submit(weft_runtime rt, weft_fn fn, void *arg, const struct weft_spawn_opts *opts);

@@ -12,19 +12,27 @@
  *   int r = weft_simulate(scenario, NULL, &(weft_sim_opts){.seeds = 10000}, &report);
  *   if (r < 0) printf("WEFT_SEED=%llu shows it\n", (unsigned long long)report.seed);
  *
+ * With that seed in the environment the same program runs this one schedule. (A seed is a schedule of one
+ * build: another compiler option, or WEFT_POINTS, is another program.)
+ *
  * What a simulated program may do: anything that goes through weft. What is not played:
- *   - Threads of the program's own. weft_submit from one of them is refused with WEFT_EBUSY while the
- *     simulation runs. A lock that a task or a pool job waits for blocks the only thread there is.
+ *   - Threads of the program's own. weft_submit and weft_cancel from one of them are refused with
+ *     WEFT_EBUSY, and so is any other run of the process, simulated or not, while a simulation runs.
+ *   - Locks: one that a task or a pool job waits for, or holds while it calls weft, blocks the only thread
+ *     there is.
+ *   - What belongs to a thread: thread-locals and pthread_self are the same for all simulated threads.
  *   - Real time: weft_now, sleeps and timeouts are virtual; the program's own calls of sleep or
  *     clock_gettime are not. Computing takes no virtual time unless it says so (weft_sim_work).
  *   - Plain memory: two tasks change places at suspensions, at calls of weft and at weft_sim_point(), not
  *     between two instructions. A data race without such a place in between is a case for
  *     ThreadSanitizer, which works together with the simulation.
- *   - Descriptors of the kernel are waited for, but who else writes to them is not played.
+ *   - Descriptors of the kernel: they are looked at when nothing else can run, and a deadline comes
+ *     first. Who else writes to them has two seconds of real time before the run counts as stuck.
  *
  * After each run the runtime checks itself: no task lost, none run twice, nothing left in a queue, a timer
  * heap or a loop. A run in which nothing can ever happen again (a deadlock) is reported with its tasks,
- * cancelled, and answers WEFT_EDEADLK. asyncio has no counterpart.
+ * cancelled, and answers WEFT_EDEADLK; if tasks do not end by that, they and their memory are left
+ * behind. asyncio has no counterpart.
  */
 #ifndef WEFT_SIM_H
 #define WEFT_SIM_H
@@ -70,21 +78,23 @@ typedef struct weft_sim_report {
   uint64_t decisions; /* drawn by it */
   uint64_t switches;  /* of threads */
   weft_ns time;       /* virtual, that passed in it */
-  bool diverged; /* it asked for other decisions than those it followed: not the same program */
+  bool diverged; /* it did not take just the decisions that it followed: they were changed, or it
+                         is not the same program */
 } weft_sim_report;
 
 /* Runs fn(arg) once for each seed until one run returns a negative code: that code is returned, and
  * *ret (unless NULL) tells the seed. 0 when all went well. fn must leave arg as it found it, or begin by
- * setting it up: every run gets the same.
+ * setting it up: every run gets the same. When WEFT_SEED is set, only that seed is run.
  * Also WEFT_EBUSY when another thread of the process simulates or a runtime runs, WEFT_EINVAL for bad
- * options, WEFT_ENESTED inside a runtime.
+ * options or a bad WEFT_SEED, WEFT_ENESTED inside a runtime, WEFT_ECHILD, and what weft_run answers. Of a
+ * run that was refused *ret has the code and nothing else; of none at all, zeros.
  * [any thread that is not in a runtime] blocks the thread until all runs have ended */
 int weft_simulate(weft_fn fn, void *arg, const weft_sim_opts *opts, weft_sim_report *ret);
 
 /* The caller runs in a simulation. [any thread] [never suspends] */
 bool weft_simulated(void);
 
-/* The seed of the simulation that the caller runs in, or 0. [any thread] [never suspends] */
+/* The seed of the simulation that the caller runs in; 0 outside of one (weft_simulated). [any thread] [never suspends] */
 uint64_t weft_sim_seed(void);
 
 /* A place where, in a simulation, another thread may come first: between the read and the write of a

@@ -13,7 +13,7 @@
 #include "base/point.h"
 #include "base/sys.h"
 
-weft__point_fn weft__point_hook;
+_Atomic(weft__point_fn) weft__point_hook;
 
 weft__choice_fn weft__choice_hook;
 void *weft__choice_hook_arg;

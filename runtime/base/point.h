@@ -12,6 +12,7 @@
 #ifndef WEFT_BASE_POINT_H
 #define WEFT_BASE_POINT_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 
 #include "base/check.h"
@@ -25,22 +26,28 @@ typedef void (*weft__point_fn)(enum weft__point kind);
 
 #if defined(WEFT_MODEL)
 /* The explorer's points are the atomics. */
-static inline void weft__point(void) {
-}
-static inline void weft__point_spin(void) {
-}
+static inline void weft__point(void) {}
+static inline void weft__point_spin(void) {}
 #else
 
-/* Set before the threads that pass points begin, cleared after they have ended: plain. The hook must
- * itself pass no point, and runs on whatever thread and stack passes one. */
-extern weft__point_fn weft__point_hook;
+/* Set by weft__point_set_hook before the threads that it is for begin. Relaxed: other threads may pass a
+ * point at any time, and a hook tells by itself whether it is for them. The hook must itself pass no
+ * point, and runs on whatever thread and stack passes one. */
+extern _Atomic(weft__point_fn) weft__point_hook;
+
+/* NULL takes it away. */
+static inline void weft__point_set_hook(weft__point_fn fn) {
+  atomic_store_explicit(&weft__point_hook, fn, memory_order_relaxed);
+}
 
 static inline void weft__point(void) {
-  if (weft__unlikely(weft__point_hook != NULL)) weft__point_hook(WEFT__POINT_PASS);
+  weft__point_fn hook = atomic_load_explicit(&weft__point_hook, memory_order_relaxed);
+  if (weft__unlikely(hook != NULL)) hook(WEFT__POINT_PASS);
 }
 
 static inline void weft__point_spin(void) {
-  if (weft__unlikely(weft__point_hook != NULL)) weft__point_hook(WEFT__POINT_SPIN);
+  weft__point_fn hook = atomic_load_explicit(&weft__point_hook, memory_order_relaxed);
+  if (weft__unlikely(hook != NULL)) hook(WEFT__POINT_SPIN);
 }
 #endif
 

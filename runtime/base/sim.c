@@ -25,6 +25,7 @@
 #define FOREVER UINT64_MAX
 
 enum {
+  FDS_AT_ONCE = 64,
   LOOK_AT_FDS = 64,        /* turns between looks at descriptors while threads can run */
   SPINS_IN_VAIN = 1000000, /* of the only thread that can run, before that is called stuck */
   OUTSIDE_MS = 2000, /* real time that what is outside of the simulation has, before it is stuck */
@@ -86,19 +87,21 @@ static void expire(void) {
   sim.wake_at = first;
 }
 
-/* Those whose descriptor is readable; true when there was one. Waits for it, in real time, at most ms
- * for each. */
+/* Those whose descriptor is readable; true when there was one. Waits at most ms of real time. */
 static bool look_at_fds(int ms) {
-  bool any = false;
-  weft__list_foreach_safe(link, next, &sim.asleep) {
+  struct pollfd p[FDS_AT_ONCE];
+  struct weft__sim_thread *of[FDS_AT_ONCE];
+  nfds_t n = 0;
+  weft__list_foreach(link, &sim.asleep) {
     struct weft__sim_thread *t = weft__sim_thread_of(link);
-    if (t->fd < 0) continue;
-    struct pollfd p = {.fd = t->fd, .events = POLLIN};
-    if (poll(&p, 1, any ? 0 : ms) <= 0) continue;
-    make_runnable(t, WEFT__SIM_FD);
-    any = true;
+    if (t->fd < 0 || n == FDS_AT_ONCE) continue;
+    p[n] = (struct pollfd){.fd = t->fd, .events = POLLIN};
+    of[n++] = t;
   }
-  return any;
+  if (n == 0 || poll(p, n, ms) <= 0) return false;
+  for (nfds_t i = 0; i < n; i++)
+    if (p[i].revents) make_runnable(of[i], WEFT__SIM_FD);
+  return sim.nrunnable > 0;
 }
 
 static bool nobody_held_up(void) {
@@ -154,8 +157,7 @@ static void draw_run(void) {
 
 /* What the run that ends now took. */
 static void pass_time(void) {
-  uint32_t points = sim.run - (sim.left < sim.run ? sim.left : 0);
-  uint64_t ns = (uint64_t)points * sim.pace + draw(2 * sim.pace);
+  uint64_t ns = (uint64_t)(sim.run - sim.left) * sim.pace + draw(2 * sim.pace);
   sim.current->cpu += ns;
   weft__clock_advance(ns);
 }
@@ -172,12 +174,10 @@ static weft__context *here(struct weft__sim_thread *me) {
 static __attribute__((noinline)) void give_turn(struct weft__sim_thread *me,
                                                 struct weft__sim_thread *t) {
   if (t == me) return;
-  int saved = errno;
   me->local = sim.hooks.local();
   me->at = here(me);
   sim.hooks.set_local(t->local);
   weft__context_switch_apart(me->at, t->at);
-  errno = saved;
 }
 
 struct weft__sim_thread *weft__sim_next(void) {
@@ -199,7 +199,9 @@ struct weft__sim_thread *weft__sim_next(void) {
 
 /* The caller is in one of the lists; whoever is drawn runs next. */
 static void schedule(struct weft__sim_thread *me) {
+  int saved = errno; /* of the caller, whatever is called until it runs again */
   give_turn(me, weft__sim_next());
+  errno = saved;
 }
 
 static void stay_runnable(struct weft__sim_thread *me) {
@@ -231,13 +233,17 @@ void weft__sim_compute(uint64_t ns) {
   stall(sim.current, ns, true);
 }
 
-/* Nobody else can run, and the caller waits for somebody: time must pass. */
-static void spin_alone(struct weft__sim_thread *me) {
+/* The caller waits for somebody. If nobody else can run, time must pass. */
+static void spin(struct weft__sim_thread *me) {
   uint64_t first = next_deadline(), now = weft__now();
-  weft__clock_advance(first != FOREVER && first > now ? first - now : SPIN_NS);
-  sim.wake_at = 0;
-  if (++sim.spins > SPINS_IN_VAIN)
-    weft__fatal("simulation with seed %llu: a thread spins for ever", (unsigned long long)sim.seed);
+  bool alone = sim.nrunnable == 0;
+  weft__clock_advance(alone && first != FOREVER && first > now ? first - now : SPIN_NS);
+  if (alone) {
+    sim.wake_at = 0;
+    if (++sim.spins > SPINS_IN_VAIN)
+      weft__fatal("simulation with seed %llu: a thread spins for ever",
+                  (unsigned long long)sim.seed);
+  }
   stay_runnable(me);
   schedule(me);
 }
@@ -246,12 +252,7 @@ static void on_point(enum weft__point kind) {
   if (!weft__sim_playing || sim.busy) return;
   struct weft__sim_thread *me = sim.current;
   if (kind == WEFT__POINT_SPIN) {
-    if (sim.nrunnable == 0) {
-      spin_alone(me);
-      return;
-    }
-    stay_runnable(me);
-    schedule(me);
+    spin(me);
     return;
   }
   if (--sim.left > 0) return;
@@ -330,7 +331,23 @@ static void draw_temper(void) {
   draw_run();
 }
 
+/* A child has none of the simulated threads, and must not play them: it has one thread of its own. */
+static void in_child(void) {
+  if (!weft__sim_playing) return;
+  weft__sim_playing = false;
+  weft__point_set_hook(NULL);
+  weft__choice_set_hook(NULL, NULL);
+  weft__sys_install(NULL);
+  weft__clock_set_real();
+}
+
+static void register_in_child(void) {
+  pthread_atfork(NULL, NULL, in_child);
+}
+
 int weft__sim_begin(const struct weft__sim_setup *setup) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, register_in_child); /* after the clock's, which frees the clock's lock */
   if (weft__sim_playing || pthread_mutex_trylock(&one_at_a_time) != 0) return WEFT_EBUSY;
   sim.hooks = setup->hooks;
   sim.seed = setup->follow ? setup->follow->seed : setup->seed;
@@ -346,12 +363,12 @@ int weft__sim_begin(const struct weft__sim_setup *setup) {
   weft__sys_install(weft__sim_sys());
   weft__choice_set_hook(choose_for_worker, NULL);
   weft__sim_playing = true;
-  weft__point_hook = on_point;
+  weft__point_set_hook(on_point);
   return 0;
 }
 
 void weft__sim_end(struct weft__sim_report *ret) {
-  weft__point_hook = NULL;
+  weft__point_set_hook(NULL);
   weft__sim_playing = false;
   weft__choice_set_hook(NULL, NULL);
   weft__sys_install(NULL);
@@ -359,7 +376,7 @@ void weft__sim_end(struct weft__sim_report *ret) {
       .decisions = sim.draws.taken,
       .switches = sim.switches,
       .ns = weft__now() - BEGINNING,
-      .diverged = sim.draws.diverged,
+      .diverged = weft__draws_diverged(&sim.draws),
   };
   weft__clock_set_real();
   weft__sim_net_end();

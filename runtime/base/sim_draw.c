@@ -39,3 +39,7 @@ uint32_t weft__draws_next(struct weft__draws *d, uint32_t n) {
   d->taken++;
   return x;
 }
+
+bool weft__draws_diverged(const struct weft__draws *d) {
+  return d->diverged || (d->follow && d->follow->taken != d->taken);
+}

@@ -15,6 +15,9 @@ struct weft__draws {
 
 void weft__draws_begin(struct weft__draws *d, const struct weft__sim_setup *setup);
 
+/* The program did not take the decisions of the log that it followed: others, more, or fewer. */
+bool weft__draws_diverged(const struct weft__draws *d);
+
 /* One of 0 .. n - 1. */
 uint32_t weft__draws_next(struct weft__draws *d, uint32_t n);
 

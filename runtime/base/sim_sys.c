@@ -28,7 +28,7 @@ static int sim_futex_wait(const void *word, uint32_t expected, const struct time
   uint64_t deadline = UINT64_MAX;
   if (abs) {
     deadline = (uint64_t)abs->tv_sec * WEFT__NS_PER_SEC + (uint64_t)abs->tv_nsec;
-    deadline -= weft__sim_draw(2) ? 0 : weft__sim_draw(EARLY_NS);
+    if (deadline > EARLY_NS && weft__sim_draw(2)) deadline -= weft__sim_draw(EARLY_NS);
   }
   /* but not between it and going to sleep. */
   return weft__sim_wait(word, deadline, -1) ? 0 : WEFT_ETIMEDOUT;

@@ -13,11 +13,12 @@
 #include "base/check.h"
 #include "base/sim_threads.h"
 
-/* uv_run wants 12 KiB, a job of the blocking pool what its author thought a thread has. */
+/* What a thread has: a job of the blocking pool may rely on it. LeakSanitizer reads all of every stack,
+ * so there it is less. */
 #if WEFT__NOTES
-#define STACK_SIZE ((size_t)1 << 20)
+#define STACK_SIZE ((size_t)2 << 20)
 #else
-#define STACK_SIZE ((size_t)512 << 10)
+#define STACK_SIZE ((size_t)8 << 20)
 #endif
 #define GUARD_SIZE ((size_t)64 << 10)
 
@@ -30,6 +31,7 @@ static uint64_t numbers;
 /* All threads of a simulation but the first, for the end; the link of the scheduler is another. */
 struct record {
   struct weft__list all; /* in alive or unused */
+  unsigned tool_id;      /* valgrind's */
   struct weft__sim_thread thread;
 };
 
@@ -50,11 +52,15 @@ static struct record *make_record(void) {
     free(r);
     return NULL;
   }
-  weft__sys_real.mprotect(p, GUARD_SIZE, PROT_NONE);
+  if (weft__sys_real.mprotect(p, GUARD_SIZE, PROT_NONE) < 0) {
+    weft__sys_real.munmap(p, GUARD_SIZE + STACK_SIZE);
+    free(r);
+    return NULL;
+  }
   r->thread.lo = (char *)p + GUARD_SIZE;
   r->thread.size = STACK_SIZE;
   weft__list_init(&r->all);
-  weft__note_mapped(r->thread.lo, STACK_SIZE);
+  r->tool_id = weft__note_mapped(r->thread.lo, STACK_SIZE);
   weft__note_taken(r->thread.lo, STACK_SIZE);
   return r;
 }
@@ -90,7 +96,7 @@ int weft__sim_thread_create(pthread_t *ret, void *(*main)(void *arg), void *arg)
   t->number = ++numbers;
   t->key = NULL;
   t->fd = -1;
-  t->stalled = t->computing = t->ended = t->detached = false;
+  t->stalled = t->computing = t->ended = false;
   t->cpu = 0;
 #if WEFT__TSAN
   __tsan_release(&t->started);
@@ -116,8 +122,9 @@ int weft__sim_thread_join(pthread_t id) {
   return 0;
 }
 
+/* A thread that nobody joins is kept until the end of the simulation. */
 int weft__sim_thread_detach(pthread_t id) {
-  of_id(id)->thread.detached = true;
+  (void)id;
   return 0;
 }
 
@@ -159,9 +166,24 @@ struct weft__sim_thread *weft__sim_threads_begin(void) {
   return &first;
 }
 
-/* Those that are left where they are keep nothing that another run could need. */
+/* A thread that was left where it is: nothing may run on its stack again, not even another thread. */
+static void discard(struct record *r) {
+  weft__list_remove(&r->all);
+  weft__context_fini(&r->thread.own);
+  weft__note_given(r->thread.lo, STACK_SIZE);
+  weft__note_unmapped(r->tool_id, r->thread.lo, STACK_SIZE);
+  weft__sys_real.munmap((char *)r->thread.lo - GUARD_SIZE, GUARD_SIZE + STACK_SIZE);
+  free(r);
+}
+
 void weft__sim_threads_end(void) {
-  weft__list_foreach_safe(all, next, &alive) put_back(record_of(all));
+  weft__list_foreach_safe(all, next, &alive) {
+    struct record *r = record_of(all);
+    if (r->thread.ended)
+      put_back(r);
+    else
+      discard(r);
+  }
   weft__context_fini(&first.own);
 }
 

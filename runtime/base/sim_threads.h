@@ -29,7 +29,6 @@ struct weft__sim_thread {
   uint64_t cpu;   /* CPU time, but for a stall in which it computes */
   uint64_t since; /* when that stall began */
   bool ended;
-  bool detached;
   char started; /* addresses for TSan: creation happens before the beginning, */
   char gone;    /* and the end before a join */
 };

@@ -3,7 +3,9 @@
 
 #include <weft/task.h>
 
+#include "base/check.h"
 #include "base/point.h"
+#include "base/sim.h"
 #include "core/park.h"
 #include "core/ready.h"
 #include "core/worker.h"
@@ -56,6 +58,7 @@ int weft_cancel(weft_task h) {
   if (!h.slot_) return weft__handle_error(h);
   struct weft__task *t = h.slot_;
   uint32_t key = weft__handle_key(h);
+  if (weft__unlikely(t->rt->sim && !weft__sim_here())) return WEFT_EBUSY;
   if (weft__cancel_task(t, key) == 1) return 1;
   return weft__word_names(weft__load_acquire_u64(&t->word), key) ? 0 : WEFT_ESTALE;
 }

@@ -23,10 +23,10 @@ void weft__ready_local_slow(struct weft__worker *w, struct weft__task *t) {
 
 /* Test mode: the task goes to some other worker than the one at hand. */
 static void send_away(struct weft__worker *w, struct weft__runtime *rt, struct weft__task *t) {
-  static weft__atomic_u32 foreign_turn; /* any spread will do for threads without a generator */
   uint32_t n = rt->nworkers;
+  /* Any spread will do for threads without a generator. */
   uint32_t at = w ? (w->index + 1 + weft__choose(&w->rng, n - 1)) % n
-                  : weft__add_relaxed_u32(&foreign_turn, 1) % n;
+                  : weft__add_relaxed_u32(&rt->foreign_turn, 1) % n;
   struct weft__worker *target = &rt->workers[at];
   weft__tasklist_push(&target->inbox, t);
   weft__unpark(target);

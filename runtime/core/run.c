@@ -279,8 +279,9 @@ int weft__process_init(void) {
   return process_error;
 }
 
-int weft__run(weft_fn fn, void *arg, const weft_run_opts *opts, uint64_t seed,
-              struct weft__simulated *sim, const void *site) {
+/* *ret_left: threads and memory are left behind. */
+static int run(weft_fn fn, void *arg, const weft_run_opts *opts, uint64_t seed,
+               struct weft__simulated *sim, const void *site, bool *ret_left) {
   struct weft__runtime *rt = NULL;
   int r = make_runtime(&rt, opts, seed, sim);
   if (r < 0) return r;
@@ -303,10 +304,21 @@ int weft__run(weft_fn fn, void *arg, const weft_run_opts *opts, uint64_t seed,
   weft__table_remove(rt);
   weft__crash_end();
   if (sim) sim->rt = NULL;
+  *ret_left = !clean;
   if (!clean) return WEFT_ETIMEDOUT;
   if (sim) weft__simulated_end(rt);
   free_runtime(rt);
   return code;
+}
+
+int weft__run(weft_fn fn, void *arg, const weft_run_opts *opts, uint64_t seed,
+              struct weft__simulated *sim, const void *site) {
+  bool left = false;
+  int r = sim ? 0 : weft__table_enter(false);
+  if (r < 0) return r;
+  r = run(fn, arg, opts, seed, sim, site, &left);
+  if (!sim && !left) weft__table_leave(false);
+  return r;
 }
 
 int weft_run(weft_fn fn, void *arg, const weft_run_opts *opts) {

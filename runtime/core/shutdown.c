@@ -8,26 +8,12 @@
 #define SWEEP_FIRST_NS WEFT__NS_PER_MS
 enum { NAMED_AT_MOST = 5 };
 
-typedef void visit_fn(struct weft__runtime *rt, struct weft__task *t, uint64_t word, void *arg);
-
-static void each_live(struct weft__runtime *rt, visit_fn *visit, void *arg) {
-  for (struct weft__task_slab *s = weft__load_acquire_ptr(&rt->tasks.slabs); s; s = s->next)
-    for (int i = 0; i < WEFT__TASKS_PER_SLAB; i++) {
-      uint64_t word = weft__load_acquire_u64(&s->tasks[i].word);
-      unsigned phase = weft__word_phase(word);
-      if (phase != WEFT__FREE && phase != WEFT__DONE) visit(rt, &s->tasks[i], word, arg);
-    }
-}
-
-static void cancel_one(struct weft__runtime *rt, struct weft__task *t, uint64_t word, void *arg) {
-  (void)rt;
+static void cancel_one(struct weft__task *t, uint64_t word, void *arg) {
   (void)arg;
   weft__cancel_task(t, weft__word_key(word));
 }
 
-static void find_cancelled(struct weft__runtime *rt, struct weft__task *t, uint64_t word,
-                           void *arg) {
-  (void)rt;
+static void find_cancelled(struct weft__task *t, uint64_t word, void *arg) {
   (void)t;
   if (weft__word_count(word) != 0) *(bool *)arg = true;
 }
@@ -38,35 +24,35 @@ static void find_cancelled(struct weft__runtime *rt, struct weft__task *t, uint6
 static void cancel_latecomers(struct weft__runtime *rt, uint64_t now) {
   if (now < rt->sweep_at) return;
   bool cancelled = false;
-  each_live(rt, find_cancelled, &cancelled);
-  if (!cancelled) each_live(rt, cancel_one, NULL);
+  weft__task_each_live(&rt->tasks, find_cancelled, &cancelled);
+  if (!cancelled) weft__task_each_live(&rt->tasks, cancel_one, NULL);
   if (rt->sweep_every < REPORT_EVERY_NS) rt->sweep_every *= 2;
   rt->sweep_at = now + rt->sweep_every;
 }
 
 /* The name may be of a task that ends meanwhile: it is the caller's memory of a spawn, and copies
  * nothing that the task owns. */
-static void name_one(struct weft__runtime *rt, struct weft__task *t, uint64_t word, void *arg) {
+static void name_one(struct weft__task *t, uint64_t word, void *arg) {
   unsigned *named = arg;
   if ((*named)++ >= NAMED_AT_MOST) return;
   char line[256];
   weft_task h = weft__handle(t, word);
   if (weft_task_describe(h, line, sizeof line) > 0)
-    weft__log(rt, "still alive after its cancel: %s", line);
+    weft__log(t->rt, "still alive after its cancel: %s", line);
 }
 
 static void report_remaining(struct weft__runtime *rt, uint64_t now) {
   if (now < rt->report_at) return;
   rt->report_at = now + REPORT_EVERY_NS;
   unsigned named = 0;
-  each_live(rt, name_one, &named);
+  weft__task_each_live(&rt->tasks, name_one, &named);
   if (named > NAMED_AT_MOST) weft__log(rt, "and %u more", named - NAMED_AT_MOST);
 }
 
 static void begin(struct weft__runtime *rt) {
   weft__runtime_refuse(rt);
   weft__store_release_u32(&rt->life, WEFT__STOPPING);
-  each_live(rt, cancel_one, NULL);
+  weft__task_each_live(&rt->tasks, cancel_one, NULL);
   uint64_t now = weft__now();
   rt->report_at = now + REPORT_EVERY_NS;
   rt->sweep_every = SWEEP_FIRST_NS;

@@ -3,17 +3,21 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/choice.h"
 #include "base/clock.h"
 #include "base/point.h"
 #include "base/sim.h"
 #include "base/sim_net.h"
 #include "core/cancel.h"
+#include "core/table.h"
 #include "core/worker.h"
 
 enum {
   NAMED_AT_MOST = 20,
-  PATIENCE_AT_END =
-      1000, /* times that no thread could run after the end, before one is called stuck */
+  /* Times that no thread could run, before one is called stuck: after the end of the run, and while it
+   * ends and nothing but worker 0's reports is awaited. */
+  PATIENCE_AT_END = 1000,
+  PATIENCE_WHILE_ENDING = 200,
 };
 
 /* ---- what the simulated threads ask ---- */
@@ -29,6 +33,40 @@ static void set_self(void *w) {
 static weft__context *task_context(void) {
   struct weft__task *t = weft__current_task();
   return t ? t->ctx : NULL;
+}
+
+/* ---- when nothing can go on ---- */
+
+static void name_one(struct weft__task *t, uint64_t word, void *arg) {
+  unsigned *named = arg;
+  char line[256];
+  if ((*named)++ < NAMED_AT_MOST &&
+      weft_task_describe(weft__handle(t, word), line, sizeof line) > 0)
+    weft__log(t->rt, "  %s", line);
+}
+
+static void cancel_one(struct weft__task *t, uint64_t word, void *arg) {
+  (void)arg;
+  weft__cancel_task(t, weft__word_key(word));
+}
+
+static void report_deadlock(struct weft__simulated *sim) {
+  unsigned named = 0;
+  weft__log(sim->rt,
+            "simulation with seed %llu: deadlock: every task waits, and nothing is awaited:",
+            (unsigned long long)sim->seed);
+  weft__task_each_live(&sim->rt->tasks, name_one, &named);
+  if (named > NAMED_AT_MOST) weft__log(sim->rt, "  and %u more", named - NAMED_AT_MOST);
+}
+
+/* What does not end by a cancel is left where it is, its memory with it. */
+static void give_up(struct weft__simulated *sim) {
+  struct weft__runtime *rt = sim->rt;
+  sim->failure = WEFT_EDEADLK;
+  sim->stuck = 2;
+  rt->timed_out = true;
+  weft__store_release_u32(&rt->life, WEFT__ENDED);
+  for (unsigned i = 0; i < rt->nworkers; i++) weft__unpark(&rt->workers[i]);
 }
 
 /* ---- checks ---- */
@@ -47,26 +85,22 @@ static bool is_lost(struct weft__task *t, uint64_t word) {
   }
 }
 
-typedef void visit_fn(struct weft__runtime *rt, struct weft__task *t, uint64_t word, void *arg);
-
-static void each_live(struct weft__runtime *rt, visit_fn *visit, void *arg) {
-  for (struct weft__task_slab *s = weft__load_acquire_ptr(&rt->tasks.slabs); s; s = s->next)
-    for (int i = 0; i < WEFT__TASKS_PER_SLAB; i++) {
-      uint64_t word = weft__load_acquire_u64(&s->tasks[i].word);
-      unsigned phase = weft__word_phase(word);
-      if (phase != WEFT__FREE && phase != WEFT__DONE) visit(rt, &s->tasks[i], word, arg);
-    }
-}
-
-static void check_not_lost(struct weft__runtime *rt, struct weft__task *t, uint64_t word,
-                           void *arg) {
+static void check_not_lost(struct weft__task *t, uint64_t word, void *arg) {
   const struct weft__simulated *sim = arg;
   if (!is_lost(t, word)) return;
   char line[256] = "?";
-  (void)rt;
   weft_task_describe(weft__handle(t, word), line, sizeof line);
   weft__fatal("simulation with seed %llu: every worker sleeps, but this task could run: %s",
               (unsigned long long)sim->seed, line);
+}
+
+/* No timer, no descriptor and no job will make a task ready. */
+static bool nothing_awaited(struct weft__runtime *rt) {
+  struct weft__blocking_stats jobs;
+  for (unsigned i = 0; i < rt->nworkers; i++)
+    if (rt->workers[i].own_timers.count || weft__loop_alive(&rt->workers[i].own_loop)) return false;
+  weft__blocking_stats(&rt->blocking, &jobs);
+  return jobs.awake == 0 && jobs.waiting == 0;
 }
 
 static void on_quiet(void *arg) {
@@ -80,7 +114,13 @@ static void on_quiet(void *arg) {
     return;
   }
   if (weft__load_seq_u32(&rt->parked) != rt->nworkers) return;
-  each_live(rt, check_not_lost, sim);
+  weft__task_each_live(&rt->tasks, check_not_lost, sim);
+  bool stuck = weft__life(rt) == WEFT__STOPPING && nothing_awaited(rt);
+  sim->waits_while_ending = stuck ? sim->waits_while_ending + 1 : 0;
+  if (sim->waits_while_ending > PATIENCE_WHILE_ENDING) {
+    if (sim->stuck == 0) report_deadlock(sim);
+    give_up(sim);
+  }
 }
 
 void weft__simulated_slice(struct weft__worker *w, struct weft__task *t) {
@@ -111,73 +151,50 @@ void weft__simulated_end(struct weft__runtime *rt) {
   weft__sim_net_check();
 }
 
-/* ---- when nothing can go on ---- */
-
-static void name_one(struct weft__runtime *rt, struct weft__task *t, uint64_t word, void *arg) {
-  unsigned *named = arg;
-  char line[256];
-  if ((*named)++ < NAMED_AT_MOST &&
-      weft_task_describe(weft__handle(t, word), line, sizeof line) > 0)
-    weft__log(rt, "  %s", line);
-}
-
-static void cancel_one(struct weft__runtime *rt, struct weft__task *t, uint64_t word, void *arg) {
-  (void)rt;
-  (void)arg;
-  weft__cancel_task(t, weft__word_key(word));
-}
-
-static void report_deadlock(struct weft__simulated *sim) {
-  unsigned named = 0;
-  weft__log(sim->rt,
-            "simulation with seed %llu: deadlock: every task waits, and nothing is awaited:",
-            (unsigned long long)sim->seed);
-  each_live(sim->rt, name_one, &named);
-  if (named > NAMED_AT_MOST) weft__log(sim->rt, "  and %u more", named - NAMED_AT_MOST);
-}
-
 /* First everything is cancelled, as at the end of a run. Tasks that do not end by that are left where
  * they are. */
 static bool on_stuck(void *arg) {
   struct weft__simulated *sim = arg;
   struct weft__runtime *rt = sim->rt;
   if (!rt || weft__life(rt) == WEFT__ENDED) return false;
-  sim->failure = WEFT_EDEADLK;
-  if (sim->stuck++ == 0) {
-    report_deadlock(sim);
-    each_live(rt, cancel_one, NULL);
-  } else {
-    rt->timed_out = true;
-    weft__store_release_u32(&rt->life, WEFT__ENDED);
+  if (sim->stuck > 0) {
+    give_up(sim);
+    return true;
   }
+  sim->stuck = 1;
+  sim->failure = WEFT_EDEADLK;
+  report_deadlock(sim);
+  weft__task_each_live(&rt->tasks, cancel_one, NULL);
   for (unsigned i = 0; i < rt->nworkers; i++) weft__unpark(&rt->workers[i]);
-  return sim->stuck <= 2;
+  return true;
 }
 
 /* ---- a run ---- */
 
 int weft__run_simulated(weft_fn fn, void *arg, const weft_run_opts *opts,
                         struct weft__simulated *sim, const void *site, weft_sim_report *ret) {
-  /* The clock of a runtime that runs would jump. */
-  if (weft__runtime_any()) return WEFT_EBUSY;
   struct weft__sim_setup setup = {
       .seed = sim->seed,
       .record = sim->record,
       .follow = sim->follow,
       .hooks = {get_self, set_self, task_context, on_quiet, on_stuck, sim},
   };
-  int r = weft__sim_begin(&setup);
+  int r = weft__table_enter(true); /* the clock of a runtime beside it would jump */
   if (r < 0) return r;
-  sim->failure = 0;
-  sim->stuck = 0;
-  sim->waits_at_end = 0;
+  r = weft__sim_begin(&setup);
+  if (r < 0) {
+    weft__table_leave(true);
+    return r;
+  }
+  const char *workers = getenv("WEFT_WORKERS");
   weft_run_opts mine = *opts;
-  if (mine.workers == 0 && !mine.exact && !getenv("WEFT_WORKERS"))
+  if (mine.workers == 0 && !mine.exact && !(workers && *workers))
     mine.workers = 1 + (int)weft__sim_draw(4);
   r = weft__run(fn, arg, &mine, sim->seed, sim, site);
   if (sim->failure) r = sim->failure;
   struct weft__sim_report played;
   weft__sim_end(&played);
+  weft__table_leave(true); /* what was left behind can do nothing any more */
   *ret = (weft_sim_report){
       .runs = 1,
       .seed = sim->seed,
@@ -200,26 +217,42 @@ static int next_run(weft_fn fn, void *arg, const weft_sim_opts *o, uint64_t seed
   return weft__run_simulated(fn, arg, o->run ? o->run : &defaults, &sim, site, ret);
 }
 
+struct series {
+  uint64_t first, n;
+};
+
+/* The log's seed, that of the environment, or those of the options. */
+static int find_series(const weft_sim_opts *o, struct series *ret) {
+  *ret = (struct series){o->first_seed ? o->first_seed : 1, o->seeds ? o->seeds : 1000};
+  uint64_t seed = o->follow ? o->follow->seed : 0;
+  int r = o->follow ? 1 : weft__choice_seed(&seed);
+  if (r == 1) *ret = (struct series){seed, 1};
+  return r < 0 ? r : 0;
+}
+
 int weft_simulate(weft_fn fn, void *arg, const weft_sim_opts *opts, weft_sim_report *ret) {
   static const weft_sim_opts defaults;
   const weft_sim_opts *o = opts ? opts : &defaults;
   const void *site = __builtin_return_address(0);
+  weft_sim_report report = {0};
+  if (ret) *ret = report;
   if (weft__in_child()) return WEFT_ECHILD;
   if (weft__self()) return WEFT_ENESTED;
   if (!fn || o->time_limit < 0) return WEFT_EINVAL;
   if (o->record && o->record->capacity && !o->record->decisions) return WEFT_EINVAL;
   if (o->follow && o->follow->capacity && !o->follow->decisions) return WEFT_EINVAL;
+  if (o->follow && o->follow == o->record) return WEFT_EINVAL;
+  struct series s = {0, 0};
   int r = weft__process_init();
-  if (r < 0) return r;
-  uint64_t n = o->follow ? 1 : o->seeds ? o->seeds : 1000;
-  uint64_t first = o->follow ? o->follow->seed : o->first_seed ? o->first_seed : 1;
+  if (r == 0) r = find_series(o, &s);
   uint64_t begin = weft__now();
-  weft_sim_report report = {0};
-  for (uint64_t i = 0; i < n && r >= 0; i++) {
+  for (uint64_t i = 0; i < s.n && r >= 0; i++) {
     if (o->time_limit && i > 0 && weft__now() - begin >= (uint64_t)o->time_limit) break;
-    r = next_run(fn, arg, o, first + i, site, &report);
-    if (report.runs == 0) return r; /* refused */
-    report.runs = i + 1;
+    uint64_t before = report.runs;
+    report.runs = 0;
+    r = next_run(fn, arg, o, s.first + i, site, &report);
+    if (report.runs == 0) report.code = r; /* refused: no run */
+    report.runs += before;
   }
   if (ret) *ret = report;
   return r < 0 ? r : 0;

@@ -17,9 +17,10 @@ struct weft__simulated {
   uint64_t seed;
   struct weft__runtime *rt; /* while there is one */
   unsigned workers;
-  int failure;           /* WEFT_EDEADLK once nothing could go on; what run answers */
-  unsigned stuck;        /* how often that was so */
-  unsigned waits_at_end; /* for a thread that has not ended yet */
+  int failure;                 /* WEFT_EDEADLK once nothing could go on; what run answers */
+  unsigned stuck;              /* 1: nothing could go on, all was cancelled; 2: given up */
+  unsigned waits_at_end;       /* for a thread that has not ended yet */
+  unsigned waits_while_ending; /* in a row, with nothing awaited */
 };
 
 /* Runs fn as weft_run does, simulated. *ret gets what weft_sim_report says of one run. */

@@ -12,9 +12,7 @@ int weft_sleep(weft_ns duration) {
   weft__ticket ticket;
   int r = weft__wait_open(t, false, &ticket);
   if (r < 0) return r;
-  uint64_t now = weft__now();
-  uint64_t deadline =
-      (uint64_t)duration < WEFT__NEVER - now ? now + (uint64_t)duration : WEFT__NEVER;
+  uint64_t deadline = duration == WEFT_FOREVER ? WEFT__NEVER : weft__now() + (uint64_t)duration;
   r = weft__wait_park(t, ticket, deadline);
   return r == WEFT_ETIMEDOUT ? 0 : r;
 }

@@ -13,6 +13,24 @@ static struct weft__runtime *first; /* guarded by lock, as next and refuses of e
 static uint64_t last_id;            /* guarded by lock */
 static weft__atomic_u32 running;    /* how many are in the table; for the fork handler, relaxed */
 
+/* Runs under way, those included that were left behind by their shutdown's limit; -1: a simulation.
+ * Guarded by lock. */
+static int runs;
+
+int weft__table_enter(bool alone) {
+  weft__mutex_lock(&lock);
+  bool free = alone ? runs == 0 : runs >= 0;
+  if (free) runs += alone ? -1 : 1;
+  weft__mutex_unlock(&lock);
+  return free ? 0 : WEFT_EBUSY;
+}
+
+void weft__table_leave(bool alone) {
+  weft__mutex_lock(&lock);
+  runs += alone ? 1 : -1;
+  weft__mutex_unlock(&lock);
+}
+
 bool weft__runtime_any(void) {
   return weft__load_relaxed_u32(&running) != 0;
 }

@@ -2,7 +2,14 @@
 #ifndef WEFT_CORE_TABLE_H
 #define WEFT_CORE_TABLE_H
 
+#include <stdbool.h>
+
 struct weft__runtime;
+
+/* A run begins: beside others, or alone, as a simulation must be, whose clock is the whole process's.
+ * 0, or WEFT_EBUSY. */
+int weft__table_enter(bool alone);
+void weft__table_leave(bool alone);
 
 /* Gives rt its id and lets it be found. */
 void weft__table_add(struct weft__runtime *rt);

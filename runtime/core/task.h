@@ -87,9 +87,9 @@ struct weft__task {
   /* The task it runs on its own stack, while it does. A light fence follows the store, then a look
    * at the own word; a canceller changes the word, then a heavy fence, then looks here. */
   weft__atomic_ptr inline_child;
-  struct weft__stack *stack;     /* the one it runs on: its own, or its awaiter's */
-  uint64_t limit;     /* nearest deadline of the timeout scopes around it, or WEFT__NEVER */
-  uint64_t limit_hit; /* the deadline that was delivered, or 0 */
+  struct weft__stack *stack; /* the one it runs on: its own, or its awaiter's */
+  uint64_t limit;            /* nearest deadline of the timeout scopes around it, or WEFT__NEVER */
+  uint64_t limit_hit;        /* the deadline that was delivered, or 0 */
   struct weft_timeout *scopes; /* innermost timeout scope */
   uint32_t shield;             /* depth of shield scopes */
   bool fresh;                  /* begun by a worker, has no stack yet */
@@ -114,8 +114,8 @@ struct weft__task {
   /* From the options of the spawn. */
   struct weft__worker *home; /* where a pinned task runs */
   weft__atomic_ptr name;     /* const char * */
-  void *copy;        /* the copied argument, freed with the task */
-  size_t stack_size; /* 0: the run's */
+  void *copy;                /* the copied argument, freed with the task */
+  size_t stack_size;         /* 0: the run's */
 };
 
 /* A slab of objects, for those who look at all tasks. */
@@ -245,6 +245,11 @@ void weft__let_go(struct weft__task *t);
 /* The slow half of ending a task (finish.h): tells its watchers, and reports a failure of a
  * detached one. */
 void weft__task_tell(struct weft__task *t, int code);
+
+/* Visits every task that has not ended, with its claim word as it was then. Any thread; each of them may
+ * change or end meanwhile. */
+typedef void weft__task_visit(struct weft__task *t, uint64_t word, void *arg);
+void weft__task_each_live(struct weft__task_pool *p, weft__task_visit *visit, void *arg);
 
 /* Opens the gate for an error: true for the one who did. */
 bool weft__gate_open(struct weft__gate *g, int error);

@@ -71,7 +71,7 @@ static int wait_on_the_spot(int fd, int events, uint64_t deadline) {
   do {
     r = weft__sys_poll(&p, 1, PLAYED_MS_MAX);
   } while (r < 0); /* with one descriptor it fails for a moment only */
-  if (r == 0 || deadline - begin < takes) return weft__fd_wait_until(fd, events, deadline);
+  if (r == 0 || deadline < begin + takes) return weft__fd_wait_until(fd, events, deadline);
   return weft_sleep((weft_ns)takes);
 }
 

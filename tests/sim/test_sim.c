@@ -3,7 +3,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 #include <weft.h>
 
 #include "base/clock.h"
@@ -13,7 +15,8 @@
 /* ---- a scenario whose course depends on the schedule ---- */
 
 struct course {
-  _Atomic uint64_t hash; /* of what happened, in its order; nothing comes between load and store here */
+  _Atomic uint64_t
+      hash; /* of what happened, in its order; nothing comes between load and store here */
 };
 
 static void note(struct course *c, uint64_t what) {
@@ -123,8 +126,9 @@ static void a_recorded_run_is_followed(void **state) {
   weft_sim_report a = run_seed(5, &recorded, &log, NULL);
   CHECK_UINT(log.seed, 5);
   CHECK_UINT(log.taken, a.decisions);
-  weft_sim_report b = run_seed(99, &followed, NULL, &log); /* the log has its own seed */
-  CHECK_UINT(b.seed, 5);
+  log.seed = 99; /* by which the generator alone would take another way */
+  weft_sim_report b = run_seed(1, &followed, NULL, &log);
+  CHECK_UINT(b.seed, 99);
   check_same(&a, &b);
   CHECK_UINT(recorded.hash, followed.hash);
   CHECK(!b.diverged);
@@ -164,7 +168,19 @@ static void decisions_of_another_program_are_noticed(void **state) {
   CHECK(r.diverged);
 }
 
+static void a_log_is_not_followed_into_itself(void **state) {
+  (void)state;
+  weft_sim_log log = {.decisions = decisions, .capacity = ROOM};
+  weft_sim_opts o = {.record = &log, .follow = &log};
+  CHECK_INT(weft_simulate(return_zero, NULL, &o, NULL), WEFT_EINVAL);
+}
+
 /* ---- time ---- */
+
+static int sleep_for_ever(void *arg) {
+  (void)arg;
+  return weft_sleep(WEFT_FOREVER);
+}
 
 static int sleep_an_hour(void *arg) {
   weft_ns begin = weft_now();
@@ -278,6 +294,81 @@ static void a_deadlock_is_reported_with_its_tasks_and_ends(void **state) {
   }
 }
 
+static void a_sleep_for_ever_is_a_deadlock(void **state) {
+  struct log_capture log = LOG_CAPTURE_INIT;
+  (void)state;
+  weft_run_opts o = {.seed = 1, .log = log_capture_line, .log_arg = &log};
+  CHECK_INT(weft_run(sleep_for_ever, NULL, &o), WEFT_EDEADLK);
+}
+
+static int wait_shielded(void *arg) {
+  weft_shield_begin();
+  return weft_wait(*(weft_task *)arg, NULL);
+}
+
+static int leave_two_that_wait(void *arg) {
+  static weft_task a, b;
+  (void)arg;
+  a = weft_spawn(wait_shielded, &b, NULL);
+  b = weft_spawn(wait_shielded, &a, NULL);
+  return weft_sleep(weft_ms(1));
+}
+
+static void tasks_that_survive_their_cancel_do_not_make_a_run_endless(void **state) {
+  (void)state;
+  for (uint64_t seed = 1; seed <= 10; seed++) {
+    struct log_capture log = LOG_CAPTURE_INIT;
+    weft_run_opts o = {.seed = seed, .log = log_capture_line, .log_arg = &log};
+    CHECK_INT(weft_run(leave_two_that_wait, NULL, &o), WEFT_EDEADLK);
+    CHECK(log_capture_count(&log, "deadlock") == 1);
+  }
+}
+
+static int job_with_a_large_frame(void *arg) {
+  char large[700 << 10];
+  memset(large, 7, sizeof large);
+  *(int *)arg = large[sizeof large / 2];
+  return 0;
+}
+
+static int use_a_large_frame(void *arg) {
+  return weft_to_thread(job_with_a_large_frame, arg);
+}
+
+static void a_job_has_the_stack_of_a_thread(void **state) {
+  int seen = 0;
+  (void)state;
+  CHECK_INT(weft_run(use_a_large_frame, &seen, &(weft_run_opts){.seed = 1}), 0);
+  CHECK_INT(seen, 7);
+}
+
+/* ---- fork ---- */
+
+static int fork_and_look(void *arg) {
+  int *ran = arg;
+  weft_task other = weft_spawn(walk, &(struct walker){&(struct course){0}, 1}, NULL);
+  pid_t pid = fork();
+  if (pid == 0) {
+    for (int i = 0; i < 10000; i++) (void)weft_now(); /* points, where others would come */
+    _exit(weft_simulated() || weft_yield() != WEFT_ECHILD);
+  }
+  int status = -1;
+  CHECK(pid > 0);
+  CHECK_INT(waitpid(pid, &status, 0), pid);
+  CHECK_INT(status, 0);
+  (*ran)++;
+  return weft_await(other);
+}
+
+static void a_child_does_not_play_on(void **state) {
+  (void)state;
+  for (uint64_t seed = 1; seed <= 5; seed++) {
+    int ran = 0;
+    CHECK_INT(weft_run(fork_and_look, &ran, &(weft_run_opts){.seed = seed}), 0);
+    CHECK_INT(ran, 1);
+  }
+}
+
 /* ---- outside of a simulation ---- */
 
 TASK_TEST(outside_of_a_simulation_its_calls_do_nothing) {
@@ -325,13 +416,16 @@ static void bad_options_are_refused(void **state) {
 
 struct outsider {
   weft_runtime rt;
-  int simulate, submit;
+  weft_task task;
+  int simulate, submit, run, cancel;
 };
 
 static void *try_from_outside(void *arg) {
   struct outsider *o = arg;
   o->simulate = weft_simulate(return_zero, NULL, NULL, NULL);
   o->submit = weft_submit(o->rt, return_zero, NULL, NULL);
+  o->run = weft_run(return_zero, NULL, NULL);
+  o->cancel = weft_cancel(o->task);
   return NULL;
 }
 
@@ -339,9 +433,11 @@ static int let_another_try(void *arg) {
   struct outsider *o = arg;
   pthread_t thread;
   o->rt = weft_runtime_current();
+  o->task = weft_spawn(return_zero, NULL, NULL);
   CHECK_INT(pthread_create(&thread, NULL, try_from_outside, o), 0);
   pthread_join(thread, NULL); /* blocks the simulation, not the other thread */
-  return 0;
+  int r = weft_await(o->task);
+  return r == WEFT_ECANCELED ? 0 : r;
 }
 
 static void other_threads_are_told_that_it_is_busy(void **state) {
@@ -350,6 +446,29 @@ static void other_threads_are_told_that_it_is_busy(void **state) {
   CHECK_INT(weft_run(let_another_try, &o, &(weft_run_opts){.seed = 1}), 0);
   CHECK_INT(o.simulate, WEFT_EBUSY);
   CHECK_INT(o.submit, WEFT_EBUSY);
+  CHECK_INT(o.run, WEFT_EBUSY);
+  CHECK_INT(o.cancel, WEFT_EBUSY);
+}
+
+static void a_refused_series_reports_no_run(void **state) {
+  (void)state;
+  weft_run_opts bad = {.workers = WEFT_WORKERS_MAX + 1};
+  weft_sim_report report = {.runs = 42, .seed = 42};
+  CHECK_INT(weft_simulate(NULL, NULL, &(weft_sim_opts){.run = &bad}, &report), WEFT_EINVAL);
+  CHECK_UINT(report.runs, 0);
+  CHECK_UINT(report.seed, 0);
+}
+
+static void the_seed_of_the_environment_is_the_only_one(void **state) {
+  (void)state;
+  const char *before = getenv("WEFT_SEED");
+  if (before) weft_test_skip("runs under a seed");
+  weft_sim_report report;
+  setenv("WEFT_SEED", "1234", 1);
+  CHECK_INT(weft_simulate(return_zero, NULL, NULL, &report), 0);
+  unsetenv("WEFT_SEED");
+  CHECK_UINT(report.runs, 1);
+  CHECK_UINT(report.seed, 1234);
 }
 
 static void a_runtime_that_runs_is_in_the_way(void **state) {
@@ -377,6 +496,13 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_deadlock_is_reported_with_its_tasks_and_ends),
     cmocka_unit_test(outside_of_a_simulation_its_calls_do_nothing),
     cmocka_unit_test(inside_the_seed_is_known),
+    cmocka_unit_test(a_log_is_not_followed_into_itself),
+    cmocka_unit_test(a_sleep_for_ever_is_a_deadlock),
+    cmocka_unit_test(tasks_that_survive_their_cancel_do_not_make_a_run_endless),
+    cmocka_unit_test(a_job_has_the_stack_of_a_thread),
+    cmocka_unit_test(a_child_does_not_play_on),
+    cmocka_unit_test(a_refused_series_reports_no_run),
+    cmocka_unit_test(the_seed_of_the_environment_is_the_only_one),
     cmocka_unit_test(bad_options_are_refused),
     cmocka_unit_test(other_threads_are_told_that_it_is_busy),
     cmocka_unit_test(a_runtime_that_runs_is_in_the_way),
