@@ -301,17 +301,36 @@ static void a_sleep_for_ever_is_a_deadlock(void **state) {
   CHECK_INT(weft_run(sleep_for_ever, NULL, &o), WEFT_EDEADLK);
 }
 
+struct pair {
+  weft_task task[2];
+  struct latch known, shielded;
+};
+
+struct half {
+  struct pair *pair;
+  int other;
+};
+
 static int wait_shielded(void *arg) {
+  struct half *h = arg;
+  int r = latch_wait(&h->pair->known, 1);
+  if (r < 0) return r;
   weft_shield_begin();
-  return weft_wait(*(weft_task *)arg, NULL);
+  latch_hit(&h->pair->shielded);
+  return weft_wait(h->pair->task[h->other], NULL);
 }
 
 static int leave_two_that_wait(void *arg) {
-  static weft_task a, b;
+  static struct pair pair; /* outlives this task, as the two do */
+  static struct half halves[2];
   (void)arg;
-  a = weft_spawn(wait_shielded, &b, NULL);
-  b = weft_spawn(wait_shielded, &a, NULL);
-  return weft_sleep(weft_ms(1));
+  pair = (struct pair){0};
+  for (int i = 0; i < 2; i++) {
+    halves[i] = (struct half){&pair, 1 - i};
+    pair.task[i] = weft_spawn(wait_shielded, &halves[i], NULL);
+  }
+  latch_hit(&pair.known);
+  return latch_wait(&pair.shielded, 2);
 }
 
 static void tasks_that_survive_their_cancel_do_not_make_a_run_endless(void **state) {
