@@ -7,9 +7,10 @@ that fails:
     suite   the programs of tests/core, tests/api and tests/sim: on four workers, on one, with a
             move at every suspension, and simulated under some seeds; those that know the file best
             come first, then the quick ones; invariants and debug assertions are on
-    models  those programs of the explorer that the change rebuilt
+    models  for memory orders, and before the suite: those programs of the explorer that the
+            change rebuilt
     asan    the quick ones again with AddressSanitizer and its leak check
-    tsan    for a memory order in place of asan; the models come first for those
+    tsan    for a memory order in place of asan
 
 The sanitizers come when all else is done (Judge.again). A failure counts only if the same program
 passes at that moment on unchanged code (the reference tree), and fails on the changed code a second
@@ -32,7 +33,6 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 LIMIT_FACTOR, LIMIT_LEAST, LIMIT_MORE = 10, 6.0, 30.0
 AREAS = ('core', 'api', 'model', 'sim')
 SLOW = 1.0  # seconds; what takes longer unchanged is asked last, on four workers only
-MODEL_SLOW = 8.0  # a model that takes longer is asked about memory orders only
 # The programs that take seconds, and the files that they are about: for others they are not asked.
 ABOUT = {
     'api_churn': r'(task|tasklist|deque|ring|await|ready|finish|worker|next)\.',
@@ -45,6 +45,7 @@ ABOUT = {
     'blocking': r'(blocking.*|to_thread|thread)\.',
     'blocking_growth': r'(blocking.*|to_thread|thread)\.',
     'deque': r'(deque|next|await)\.',
+    'sim_net': r'(fdwait|loop)\.',
 }
 # Where to begin: the programs that know the file best.
 FIRST = (
@@ -100,9 +101,11 @@ def in_child():
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a hanging mutant does not outlive the judge
 
 
-def run_program(build, program, limit, kind):
+def run_program(build, program, limit, kind, library=None):
     """'pass', 'fail' or 'hang', and the seconds. Ends the program at its first failed test."""
     environment = dict(os.environ, **SANITIZERS[kind], **program.environment)
+    if library:
+        environment['LD_LIBRARY_PATH'] = library
     begin = time.monotonic()
     child = subprocess.Popen([os.path.join(build, program.path)] + program.arguments,
                              cwd=build, env=environment,
@@ -144,6 +147,7 @@ class Tree:
 
     def __init__(self, root, folder, commit):
         self.folder, self.source = folder, os.path.join(folder, 'src')
+        self.own = False  # its programs are of its own sources, not the reference tree's
         fresh = os.path.join(folder, 'fresh')
         shutil.rmtree(fresh, ignore_errors=True)
         os.makedirs(fresh)
@@ -210,8 +214,8 @@ class Tree:
         for area in AREAS if kind == 'plain' else (a for a in AREAS if a != 'model'):
             folder = os.path.join(build, 'tests', area)
             for settings in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
-                if not settings.endswith('.settings.cmake'):
-                    continue
+                if not settings.endswith('.settings.cmake') or 'planted' in settings:
+                    continue  # (those build the runtime once more, with bugs of their own)
                 with open(os.path.join(folder, settings), encoding='utf-8') as f:
                     value = dict(re.findall(r'set\((\w+) "(.*)"\)', f.read()))
                 path = 'tests/%s/%s' % (area, settings[:-len('.settings.cmake')])
@@ -288,11 +292,14 @@ class Judge:
 
     def ask(self, tree, kind, program):
         """Whether the program kills what is in the tree."""
-        changed, unchanged = tree.build_folder(kind), self.reference.build_folder(kind)
+        unchanged = self.reference.build_folder(kind)
+        changed, library = unchanged, tree.build_folder(kind)
+        if tree.own or program.model:
+            changed, library = tree.build_folder(kind), None
         limit = max(LIMIT_LEAST, min(LIMIT_FACTOR * program.normal,
                                      2 * program.normal + LIMIT_MORE))
         for _ in range(3):
-            result, _seconds = run_program(changed, program, limit, kind)
+            result, _seconds = run_program(changed, program, limit, kind, library)
             if result == 'pass':
                 return False
             control, seconds = run_program(unchanged, program, limit * 3, kind)
@@ -300,7 +307,7 @@ class Judge:
                 limit = max(limit, seconds * LIMIT_FACTOR)
                 continue  # the machine is too busy for this program now, or the test is weak
             for _ in range(1 if result == 'hang' else 3):  # it must come again
-                if run_program(changed, program, limit, kind)[0] != 'pass':
+                if run_program(changed, program, limit, kind, library)[0] != 'pass':
                     return True
             self.say('failed once and not again, not counted: %s' % program.name)
             return False
@@ -322,17 +329,31 @@ class Judge:
         return {n: os.stat(os.path.join(folder, n)).st_mtime_ns for n in names
                 if n.startswith('test_')}
 
-    def first(self, tree, mutation):
-        """The suite and the models."""
+    def build_changed(self, tree, mutation, kind):
+        """A source is in the library, which the programs of the reference tree then take; a header is
+        in the programs too."""
+        tree.own = mutation.file.endswith('.h')
+        programs = [t for t in self.targets[kind] if '/model/' not in t]
+        return tree.build(kind, programs if tree.own else ['weft_judged'])
+
+    def models(self, tree, mutation):
+        """Builds the models; those that the change rebuilt, or None when they do not build."""
+        targets = [t for t in self.targets['plain'] if '/model/' in t]
         before = self.stamps(tree)
-        if not tree.build('plain', self.targets['plain']):
-            return 'invalid', ''
+        if not tree.build('plain', targets):
+            return None
         after = self.stamps(tree)
-        suite = [p for p in self.lists['plain'] if not p.model]
-        models = [p for p in self.lists['plain'] if p.model
-                  and (mutation.operator == 'order' or p.normal < MODEL_SLOW)
-                  and before.get(os.path.basename(p.path)) != after.get(os.path.basename(p.path))]
-        for group in (models, suite) if mutation.operator == 'order' else (suite, models):
+        return [p for p in self.lists['plain'] if p.model
+                and before.get(os.path.basename(p.path)) != after.get(os.path.basename(p.path))]
+
+    def first(self, tree, mutation):
+        """The suite; for memory orders the models first."""
+        if not self.build_changed(tree, mutation, 'plain'):
+            return 'invalid', ''
+        groups = [[p for p in self.lists['plain'] if not p.model]]
+        if mutation.operator == 'order':
+            groups.insert(0, self.models(tree, mutation) or [])
+        for group in groups:
             by = self.ask_all(tree, 'plain', mutation.file, group)
             if by:
                 return 'killed', by
@@ -342,7 +363,7 @@ class Judge:
         """The sanitizers, for what the rest has left."""
         kind = 'tsan' if mutation.operator == 'order' else 'asan'
         self.prepare(kind)
-        if not tree.build(kind, self.targets[kind]):
+        if not self.build_changed(tree, mutation, kind):
             return 'survived', ''
         by = self.ask_all(tree, kind, mutation.file, self.lists[kind])
         return ('killed', kind + ' ' + by) if by else ('survived', '')
@@ -351,6 +372,8 @@ class Judge:
         """Tries one mutation in the tree and takes it back."""
         begin = time.monotonic()
         path = 'runtime/core/' + mutation.file
+        if mutation.operator == 'order':
+            self.models(tree, mutation)  # so that the change rebuilds only what it concerns
         tree.write(path, changed)
         try:
             verdict, by = stage(tree, mutation)
