@@ -155,13 +155,14 @@ static void open_after_run(void) {
   with_pool(call_some, 1);
 }
 
+/* A simulation waits a second of real time for a job that does not end. */
 const struct scenario weft_faults_process_scenarios[] = {
     {"process_open", "a pool of processes, opened and closed", open_close, SCENARIO_ANY},
     {"process_call", "jobs in two processes", call, SCENARIO_ANY},
     {"process_death", "a job that ends its process", death, SCENARIO_ANY},
-    {"process_kill", "a job that is killed at its deadline", killed, SCENARIO_ANY},
+    {"process_kill", "a job that is killed at its deadline", killed, SCENARIO_REAL},
     {"process_many", "more processes than are born at a time", many, SCENARIO_ANY},
-    {"process_orphans", "a pool whose zygote was killed", no_zygote, SCENARIO_ANY},
+    {"process_orphans", "a pool whose zygote was killed", no_zygote, SCENARIO_REAL},
     {"process_late", "a pool that is opened after a run", open_after_run, SCENARIO_ANY},
     {0},
 };

@@ -15,7 +15,7 @@
 
 enum scenario_kind {
   SCENARIO_ANY,
-  SCENARIO_REAL,   /* has threads of its own, blocks, or computes: cannot be simulated */
+  SCENARIO_REAL,   /* has threads of its own, blocks, or computes: is not simulated */
   SCENARIO_PLANTED /* has a defect, for the self-test only */
 };
 
