@@ -13,7 +13,8 @@
  *     if (weft__load_acquire_u32(&S.flag)) MODEL_CHECK(model_read(&S.data) == 1);
  *   }
  *   static const struct model passing = {
- *       .name = "message passing", MODEL_STATE(S), .threads = {{"writer", writer}, {"reader", reader}}};
+ *       .name = "message passing", MODEL_STATE(S),
+ *       .threads = {{"writer", writer}, {"reader", reader}}};
  *   ...
  *   model_holds(&passing, &(struct model_bounds){.memory = MODEL_WEAK, .preemptions = MODEL_ALL});
  *   model_breaks(&passing, &(struct model_bounds){.memory = MODEL_WEAK, .preemptions = MODEL_ALL,
@@ -125,9 +126,10 @@ struct model_suite {
   struct model_bounds bounds;
 };
 
-/* Weakens each ordering in the code that the models run, one at a time, and searches the models with
- * it until one fails. Returns how many mutants survived all models, and prints those; writes how many
- * there were. An ordering that survives is not needed by anything the models show. */
+/* Weakens each ordering in the code that the models run, one at a time, and searches the models
+ * with it until one fails. Returns how many mutants survived all models, and prints those;
+ * writes how many there were. An ordering that survives is not needed by anything the models
+ * show. */
 unsigned model_mutants(const struct model_suite *suites, size_t n, unsigned *mutants);
 
 /* The main of a program of models whose orderings are checked: weft_test_main, and with --orders
@@ -146,19 +148,19 @@ _Noreturn void model_fail(const char *format, ...) __attribute__((format(printf,
 /* Any of 0 .. n - 1; the search tries all. */
 unsigned model_choose(unsigned n);
 
-/* Ordinary memory, 8 bytes. Under MODEL_WEAK an access that is not ordered after the last write, and
- * a write that is not ordered after the last reads, is a failure ("data race"). Not a point where
- * another thread may run. */
+/* Ordinary memory, 8 bytes. Under MODEL_WEAK an access that is not ordered after the last write,
+ * and a write that is not ordered after the last reads, is a failure ("data race"). Not a point
+ * where another thread may run. */
 struct model_plain {
   uint64_t v;
 };
 uint64_t model_read(const struct model_plain *p);
 void model_write(struct model_plain *p, uint64_t x);
 
-/* Atomics from `from` on, by setup: a thread reads one, does nothing with what it got until another
- * operation has told it that this was good, and then says so. A later store to it by another thread
- * has to be ordered after that load under MODEL_WEAK; otherwise the load could have come after it on
- * another machine ("late load"). */
+/* Atomics from `from` on, by setup: a thread reads one, does nothing with what it got until
+ * another operation has told it that this was good, and then says so. A later store to it by
+ * another thread has to be ordered after that load under MODEL_WEAK; otherwise the load could
+ * have come after it on another machine ("late load"). */
 void model_guard(const void *from, size_t size);
 /* The thread relies on x, which its newest load of a guarded cell with this value gave. */
 void model_rely(uint64_t x);

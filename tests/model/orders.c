@@ -129,7 +129,8 @@ struct tally {
   unsigned mutants, survivors;
 };
 
-/* One mutant; when nothing minds that an operation is no longer seq_cst, also what is weaker still. */
+/* One mutant; when nothing minds that an operation is no longer seq_cst, also what is weaker
+ * still. */
 static void try_order(struct tally *t, const struct operation *o, int order, bool first) {
   const struct model *killer;
   char name[PATH_MAX + 160];

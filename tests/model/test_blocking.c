@@ -1,9 +1,10 @@
-/* The blocking pool, for which blocking.c, blocking_thread.c and blocking_growth.c are compiled as they
- * are: jobs that come while threads go to rest, jobs taken back, jobs reclaimed from a batch, the end.
+/* The blocking pool, for which blocking.c, blocking_thread.c and blocking_growth.c are compiled
+ * as they are: jobs that come while threads go to rest, jobs taken back, jobs reclaimed from a
+ * batch, the end.
  *
- * Model threads are submitters and the pool's threads, which wait to be made. A job that no thread
- * comes to, and a thread that is not told of the end, is a deadlock. What a job is given and what it
- * returns is ordinary memory, ordered by the pool alone. */
+ * Model threads are submitters and the pool's threads, which wait to be made. A job that no
+ * thread comes to, and a thread that is not told of the end, is a deadlock. What a job is given
+ * and what it returns is ordinary memory, ordered by the pool alone. */
 #include "core/blocking.h"
 
 #include <signal.h>

@@ -1,9 +1,9 @@
-/* Idle workers, for which idle.c, ready.c, next.c, loop.c and timers.c are compiled as they are: work
- * that comes while a worker goes to sleep is never left lying.
+/* Idle workers, for which idle.c, ready.c, next.c, loop.c and timers.c are compiled as they are:
+ * work that comes while a worker goes to sleep is never left lying.
  *
  * One model thread is the worker that goes idle (or two are), the others bring work and are then
- * busy for ever: they have ended. So a sleeper that should have been woken is a deadlock. What is
- * behind these files is replaced here: libuv, the clock, the monitor, the reserves. */
+ * busy for ever: they have ended. So a sleeper that should have been woken is a deadlock. What
+ * is behind these files is replaced here: libuv, the clock, the monitor, the reserves. */
 #include "core/reserve.h"
 #include "workers.h"
 

@@ -1,10 +1,10 @@
-/* The lease of a loop, for which reserve.c is compiled as it is with what it stands on: while a worker
- * is stuck in a long task its reserve drives the worker's loop and timers and runs what is ready behind
- * it; when the worker is about to sleep it asks for them back.
+/* The lease of a loop, for which reserve.c is compiled as it is with what it stands on: while a
+ * worker is stuck in a long task its reserve drives the worker's loop and timers and runs what
+ * is ready behind it; when the worker is about to sleep it asks for them back.
  *
- * One model thread is the worker, one its reserve; others play the monitor and the rest of the world.
- * What is due is seen to by one of the two, or the run ends in a deadlock; two at once inside libuv, or
- * one that does not see what the other left there, fail in uv_run. */
+ * One model thread is the worker, one its reserve; others play the monitor and the rest of the
+ * world. What is due is seen to by one of the two, or the run ends in a deadlock; two at once
+ * inside libuv, or one that does not see what the other left there, fail in uv_run. */
 #include "core/reserve.h"
 
 #include "core/thread.h"
@@ -92,8 +92,8 @@ static void leased_for_a_while(void) {
   stuck();
   weft__reserve_want(&OWNER, EARLY);
 }
-/* The lease is over before the reserve has run what was made ready here; there is another worker, which
- * does not search (exact). */
+/* The lease is over before the reserve has run what was made ready here; there is another
+ * worker, which does not search (exact). */
 static void over_beside_a_worker(void) {
   stuck_among(2);
   S.rt.exact = true;
@@ -168,8 +168,8 @@ static void idles_until(bool (*happened)(void)) {
     if (!t) t = weft__worker_idle(&OWNER);
     if (t)
       weft__run_task(&OWNER, t);
-    /* Two turns without news and without work of its own making are alike: the first may have used up
-     * a notice, the next waits for news. */
+    /* Two turns without news and without work of its own making are alike: the first may have
+     * used up a notice, the next waits for news. */
     else if (!happened() && ++fruitless % 2 == 0 && weft__ring_len(&OWNER.ring) == 0)
       weft__cpu_relax();
   }
@@ -291,9 +291,30 @@ static const struct model left_over =
     MODEL("lease: it ends with a task left over", over_beside_a_worker, {"owner", hogs_for_ever},
           {"helper", helps}, {"reserve", reserve});
 
+/* What a task on a reserve spawns begins elsewhere. */
+static void beside_a_worker(void) {
+  stuck_among(2);
+}
+static void spawns(void) {
+  model_write(&S.payload[0], 1);
+  weft__push_unstarted(&RESERVE, &S.task[0]);
+}
+static void takes_unstarted(void) {
+  struct weft__worker *w = &S.w[1];
+  while (!ran_0()) {
+    struct weft__task *t = weft__tasklist_pop(&S.rt.unstarted);
+    if (!t) t = weft__worker_idle(w);
+    if (t) weft__run_task(w, t);
+  }
+  weft__stop_searching(w);
+}
+static const struct model spawned =
+    MODEL("lease: a task spawned on the reserve", beside_a_worker, {"owner", hogs_for_ever},
+          {"helper", takes_unstarted}, {"reserve", spawns});
+
 static const struct model *const hogs[] = {&hog_task, &hog_timer, &hog_request,
                                            &hog_request_in_loop, &ended,
-                                           &left_over};
+                                           &left_over, &spawned};
 static const struct model *const recalls[] = {&request, &request_in_loop, &wake,     &timer,
                                               &hand_over, &expiry,        &late_want};
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])

@@ -1,8 +1,8 @@
-/* The monitor, for which monitor.c is compiled as it is: it sleeps when every worker does, and wakes
- * with the first of them, or for the blocking pool; it tells the reserve of a hog.
+/* The monitor, for which monitor.c is compiled as it is: it sleeps when every worker does, and
+ * wakes with the first of them, or for the blocking pool; it tells the reserve of a hog.
  *
- * One model thread is the monitor. A worker that wakes up, a wish for ticks or a hog that it overlooks
- * in its sleep is a deadlock. */
+ * One model thread is the monitor. A worker that wakes up, a wish for ticks or a hog that it
+ * overlooks in its sleep is a deadlock. */
 #include "core/monitor.h"
 
 #include <string.h>
@@ -63,8 +63,8 @@ void weft__free(void *p) {
 uint64_t weft__now(void) {
   return 1;
 }
-/* A period passes at once, and after some more than the monitor needs to fall asleep not without news;
- * of a longer sleep every end is tried. */
+/* A period passes at once, and after some more than the monitor needs to fall asleep not without
+ * news; of a longer sleep every end is tried. */
 int weft__futex_wait(weft__atomic_u32 *word, uint32_t expected, uint64_t deadline) {
   bool period = expected == 0;
   if (period && ++S.periods > PERIODS) {
@@ -183,7 +183,7 @@ static void stops(void) {
 
 #define MODEL(name_, setup_, ...)                                                                  \
   {                                                                                                \
-    .name = name_, MODEL_STATE(S), .setup = setup_, .enter = enter, .threads = {                                   \
+    .name = name_, MODEL_STATE(S), .setup = setup_, .enter = enter, .threads = {                   \
       {"monitor", monitor},                                                                        \
       __VA_ARGS__                                                                                  \
     }                                                                                              \

@@ -1,8 +1,8 @@
 /* Waiting and being woken, for which park.c, task.c, waitq.c, cancel.c, await.c and timers.c are
  * compiled as they are: ends of tasks, turns, deadlines and cancels against a task that waits.
  *
- * What should have woken a task and did not is a deadlock; what a task reads after its wait is ordered
- * by the wait alone. */
+ * What should have woken a task and did not is a deadlock; what a task reads after its wait is
+ * ordered by the wait alone. */
 #include "waiters.h"
 
 /* --- the end of a task --- */
@@ -45,7 +45,8 @@ static void came_or_cancelled(void) {
   MODEL_CHECK((S.result[0] == 0) == cancel_pending(0));
   MODEL_CHECK((S.result[0] == WEFT_ECANCELED) == S.task[0].sticky);
 }
-/* The awaited task was cancelled too, unless it had ended; then the cancel is still to be answered. */
+/* The awaited task was cancelled too, unless it had ended; then the cancel is still to be
+ * answered. */
 static void awaited_once(void) {
   unlinked();
   if (S.result[0] == CODE)

@@ -72,9 +72,9 @@ void trace_line(const char *thread, bool preempted, const void *site, const char
 
 extern char __executable_start[] __attribute__((weak));
 
-/* What addr2line says of an address: a line with the address, then two lines for each function that
- * is inlined there, from the innermost outwards, the name and the place. The shim's own functions are
- * inlined, so the last is the code that called. */
+/* What addr2line says of an address: a line with the address, then two lines for each function
+ * that is inlined there, from the innermost outwards, the name and the place. The shim's own
+ * functions are inlined, so the last is the code that called. */
 static void read_places(FILE *out, unsigned n, struct place *ret) {
   char text[PATH_MAX + 64];
   bool is_name = true;

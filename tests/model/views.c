@@ -12,10 +12,10 @@
  * last light fence, which the compiler may still hold back, is not passed on. So each thread also
  * keeps the view it had then (settled).
  *
- * Loads see only what was stored before: see model.h. That a load could have come late, after a store
- * that replaces what it saw, is found where it matters: each read of plain memory, and each load of a
- * guarded cell that the thread relies on, is numbered, views also say which reads of each thread come
- * before, and a store that is not bound to come after such a read is a failure.
+ * Loads see only what was stored before: see model.h. That a load could have come late, after a
+ * store that replaces what it saw, is found where it matters: each read of plain memory, and each
+ * load of a guarded cell that the thread relies on, is numbered, views also say which reads of each
+ * thread come before, and a store that is not bound to come after such a read is a failure.
  */
 #include <string.h>
 
@@ -310,8 +310,8 @@ static void floors(view floor) {
   }
 }
 
-/* Likewise of a thread's reads only those matter that a store may still have to come after: they are
- * counted by their rank among these. */
+/* Likewise of a thread's reads only those matter that a store may still have to come after: they
+ * are counted by their rank among these. */
 static uint8_t rank[MODEL_THREADS][UINT8_MAX + 1];
 
 static void rank_reads(void) {

@@ -1,6 +1,7 @@
-/* The world around tasks that wait, for models that compile park.c and what belongs to it as they are:
- * a model thread is a worker with the task that it runs; a task that switches away stays with its thread,
- * which goes on when somebody makes the task ready. Included once, by a test. */
+/* The world around tasks that wait, for models that compile park.c and what belongs to it as
+ * they are: a model thread is a worker with the task that it runs; a task that switches away
+ * stays with its thread, which goes on when somebody makes the task ready. Included once, by a
+ * test. */
 #ifndef WEFT_TESTS_WAITERS_H
 #define WEFT_TESTS_WAITERS_H
 

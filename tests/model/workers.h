@@ -1,6 +1,6 @@
-/* The world around the workers, for models that compile the files of the scheduler as they are: the
- * runtime with its workers and tasks, and stand-ins for libuv, the clock, the kernel and the monitor.
- * Included once, by a test. */
+/* The world around the workers, for models that compile the files of the scheduler as they are:
+ * the runtime with its workers and tasks, and stand-ins for libuv, the clock, the kernel and the
+ * monitor. Included once, by a test. */
 #ifndef WEFT_TESTS_WORKERS_H
 #define WEFT_TESTS_WORKERS_H
 

@@ -1,19 +1,21 @@
 /* Idle workers: the park word, `parked` and `searching` of core/idle.c, and who is woken when.
  *
  * One worker is busy for ever and pushes tasks that others are to take (it has more than it can do
- * next); two others search, sleep and are woken; with ONE_EACH each is busy for ever with its first task.
- * Somebody gives one of the two an earlier deadline, which it does not look at again before it sleeps. The queue is a number; what is between two accesses of
- * shared memory may come in any order, memory itself is sequentially consistent (the fences are the
- * explorer's subject, tests/model).
+ * next); two others search, sleep and are woken; with ONE_EACH each is busy for ever with its first
+ * task. Somebody gives one of the two an earlier deadline, which it does not look at again before
+ * it sleeps. The queue is a number; what is between two accesses of shared memory may come in any
+ * order, memory itself is sequentially consistent (the fences are the explorer's subject,
+ * tests/model).
  *
- * Shown: whatever the order, every task is taken although the pusher wakes somebody only when nobody
- * searches; when all is done and all sleep nobody is counted as searching and all are counted as parked.
+ * Shown: whatever the order, every task is taken although the pusher wakes somebody only when
+ * nobody searches; when all is done and all sleep nobody is counted as searching and all are
+ * counted as parked.
  *
- * Planted defects: NO_SECOND_LOOK (sleeps without looking again after it has said so), PARK_STORE (the
- * sleeper stores its park word and so wipes out a notice), WAKE_STORE (the waker looks, then stores, and
- * leaves its notice with one that is awake already), NO_SUCCESSOR (the last one that searches and finds
- * something wakes nobody), STILL_SEARCHING (who is woken and finds nothing stays counted as searching),
- * SEARCH_AFTER (stops searching after its last look at the queue).
+ * Planted defects: NO_SECOND_LOOK (sleeps without looking again after it has said so), PARK_STORE
+ * (the sleeper stores its park word and so wipes out a notice), WAKE_STORE (the waker looks, then
+ * stores, and leaves its notice with one that is awake already), NO_SUCCESSOR (the last one that
+ * searches and finds something wakes nobody), STILL_SEARCHING (who is woken and finds nothing stays
+ * counted as searching), SEARCH_AFTER (stops searching after its last look at the queue).
  */
 #ifndef TASKS
 #define TASKS 3

@@ -1,19 +1,20 @@
 /* The lease of a worker's loop and timers: core/reserve.c with the driver word of core/loop.c, the
  * monitor's want, and the recall of a worker that is about to sleep (core/idle.c).
  *
- * The owner runs slices; in some a timer falls due or a ready task waits behind it, and some of those go
- * on until somebody else has seen to it (hogs). Then it goes idle, and an event comes to its loop. Its
- * reserve sleeps until wanted, takes the driver word, serves, and lets go when the lease is recalled, has
- * run out (RUNS_OUT) or the runtime ends. The monitor looks again and again.
+ * The owner runs slices; in some a timer falls due or a ready task waits behind it, and some of
+ * those go on until somebody else has seen to it (hogs). Then it goes idle, and an event comes to
+ * its loop. Its reserve sleeps until wanted, takes the driver word, serves, and lets go when the
+ * lease is recalled, has run out (RUNS_OUT) or the runtime ends. The monitor looks again and again.
  *
- * Shown: the loop is never driven by two; a due timer and a ready task behind a hog are served; the event
- * is seen by the owner or the reserve whatever came before; what the reserve has made ready when it lets
- * go is run; both sides end when the runtime does (no deadlock, and the properties at the end).
+ * Shown: the loop is never driven by two; a due timer and a ready task behind a hog are served; the
+ * event is seen by the owner or the reserve whatever came before; what the reserve has made ready
+ * when it lets go is run; both sides end when the runtime does (no deadlock, and the properties at
+ * the end).
  *
- * Planted defects: ENTER_STORE (the driver word is looked at, then stored), NO_RING_BACK (the reserve lets
- * go without waking the owner), NO_HAND_OVER (what is in the reserve's queue stays there), ONE_WANT (the
- * monitor does not repeat a want: one that comes as a lease ends goes with it), NO_END (the end wakes
- * nobody).
+ * Planted defects: ENTER_STORE (the driver word is looked at, then stored), NO_RING_BACK (the
+ * reserve lets go without waking the owner), NO_HAND_OVER (what is in the reserve's queue stays
+ * there), ONE_WANT (the monitor does not repeat a want: one that comes as a lease ends goes with
+ * it), NO_END (the end wakes nobody).
  */
 #ifndef SLICES
 #define SLICES 2
@@ -63,7 +64,8 @@ inline enter(me, entered) {
 #endif
 }
 
-/* A turn of the loop and a look at the timers, by who drives. What a timer makes ready goes to `queue`. */
+/* A turn of the loop and a look at the timers, by who drives. What a timer makes ready goes to
+ * `queue`. */
 inline turn(queue) {
   inside++;
   assert(inside == 1);

@@ -1,18 +1,19 @@
-/* Waiting, being woken, timing out and being cancelled: the claim word of core/claim.h, as park.c, the
- * lists of waiters, timers.c and cancel.c change it.
+/* Waiting, being woken, timing out and being cancelled: the claim word of core/claim.h, as park.c,
+ * the lists of waiters, timers.c and cancel.c change it.
  *
  * A task waits twice. An event comes to each wait; a timeout of the first may come late, during the
- * second; one cancel comes at any time. The word is one compare-and-swap each time: an atomic step. The
- * task's worker commits the wait after the task has left its stack.
+ * second; one cancel comes at any time. The word is one compare-and-swap each time: an atomic step.
+ * The task's worker commits the wait after the task has left its stack.
  *
  * Shown: each wait is won once, by what belongs to it; a task is made ready once and never while it
- * uses its stack; a masked wait is not cancelled; a cancel is delivered once or still pending; every
- * permit is with the task or with its source; nothing stays asleep (no deadlock, and the task ends).
+ * uses its stack; a masked wait is not cancelled; a cancel is delivered once or still pending;
+ * every permit is with the task or with its source; nothing stays asleep (no deadlock, and the task
+ * ends).
  *
- * Planted defects: COMMIT_STORE (the worker looks, then stores), NO_GENERATION (a late timeout is not
- * told from one of this wait), WINNER_RESUMES (the winner makes ready a task that has not left its
- * stack), NO_SECOND_LOOK (the worker drops a task whose commit failed), IGNORE_MASK (a cancel ends a
- * masked wait), CANCEL_LOST (a cancel that finds no wait is not kept).
+ * Planted defects: COMMIT_STORE (the worker looks, then stores), NO_GENERATION (a late timeout is
+ * not told from one of this wait), WINNER_RESUMES (the winner makes ready a task that has not left
+ * its stack), NO_SECOND_LOOK (the worker drops a task whose commit failed), IGNORE_MASK (a cancel
+ * ends a masked wait), CANCEL_LOST (a cancel that finds no wait is not kept).
  */
 #define WAITS 2
 
