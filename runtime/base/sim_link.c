@@ -155,6 +155,7 @@ static void reset(struct weft__sim_link *l, int who) {
   drop_later(&l->way[1], now);
   reset_end(l, who, now);
   reset_end(l, 1 - who, now + weft__sim_link_latency(l));
+  l->way[1 - who].away = true; /* what the other sends until then must not follow what is lost */
 }
 
 static void perhaps_reset(struct weft__sim_link *l, int who) {

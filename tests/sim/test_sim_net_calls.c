@@ -266,6 +266,26 @@ CALLS(a_reset_reaches_both_ends,
   net_close_pair(fds);
 }
 
+CALLS(nothing_follows_what_a_reset_has_lost, &slow, 5) {
+  struct weft__sim_net_rates cutting = slow;
+  int fds[2];
+  char buf[16];
+  cutting.reset = 1;
+  net_pair(fds);
+  CHECK_INT(weft__sys_write(fds[0], "first", 5), 5);
+  pass(2 * LATENCY);
+  CHECK_INT(weft__sys_write(fds[0], "lost", 4), 4);
+  weft__sim_net_rates(&cutting);
+  CHECK_INT(weft__sys_read(fds[1], buf, 1), 1);
+  weft__sim_net_rates(&slow);
+  CHECK_INT(weft__sys_write(fds[0], "more", 4), 4); /* it does not know yet */
+  pass(2 * LATENCY);
+  CHECK_INT(weft__sys_read(fds[1], buf, 16), 4);
+  CHECK_INT(weft__sys_read(fds[1], buf, 16), WEFT_ECONNRESET);
+  CHECK_INT(weft__sys_write(fds[0], "x", 1), WEFT_ECONNRESET);
+  net_close_pair(fds);
+}
+
 CALLS(calls_are_interrupted, (&(struct weft__sim_net_rates){.capacity = 100, .interrupt = 2}), 5) {
   int fds[2], n = 0;
   char c;
@@ -424,6 +444,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_close_without_linger_loses_what_is_on_its_way),
     cmocka_unit_test(who_writes_to_a_closed_end_learns_of_it_later),
     cmocka_unit_test(a_reset_reaches_both_ends),
+    cmocka_unit_test(nothing_follows_what_a_reset_has_lost),
     cmocka_unit_test(calls_are_interrupted),
     cmocka_unit_test(a_pipe_has_no_latency_and_does_not_divide_small_writes),
     cmocka_unit_test(a_descriptor_that_blocks_waits_in_virtual_time),
