@@ -4,7 +4,6 @@
  * every order comes up. What is checked holds for every order: the answer of weft_cancel and the
  * code of the task agree. */
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <weft.h>
@@ -281,10 +280,7 @@ struct described {
 static void *describe(void *arg) {
   struct described *d = arg;
   char line[256];
-  while (!atomic_load_explicit(&d->there, memory_order_acquire)) {
-    sched_yield();
-    weft_sim_point();
-  }
+  while (!atomic_load_explicit(&d->there, memory_order_acquire)) latch_turn_thread();
   CHECK(weft_task_describe(d->task, line, sizeof line) > 0);
   CHECK_STR(weft_task_name(d->task), "described");
   atomic_store_explicit(&d->seen, true, memory_order_relaxed);

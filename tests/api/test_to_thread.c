@@ -1,6 +1,5 @@
 /* weft_to_thread: calls that block, on threads of their own. */
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <weft.h>
 
@@ -255,7 +254,7 @@ static int leave_a_running_job(void *arg) {
 
 static void *open_left(void *arg) {
   struct leaver *l = arg;
-  for (int i = 0; i < count(1000); i++) sched_yield();
+  for (int i = 0; i < count(1000); i++) latch_turn_thread();
   weft_sim_work(weft_sim_random(2) ? weft_ms(1) : weft_sec(3));
   CHECK_INT(latch_hits(&l->returned), 0);
   gate_open(&left);

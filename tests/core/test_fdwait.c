@@ -206,10 +206,8 @@ static void *act_when_all_sleep(void *arg) {
   struct outsider *o = arg;
   latch_wait_thread(&o->may_act, 1);
   while (weft__load_acquire_u32(&o->rt->parked) != o->rt->nworkers ||
-         !somebody_sleeps_in_a_loop(o->rt)) {
-    sched_yield();
-    weft_sim_work(weft_us(20));
-  }
+         !somebody_sleeps_in_a_loop(o->rt))
+    latch_turn_thread();
   if (o->cancels)
     CHECK_INT(weft_cancel(o->task), 1);
   else

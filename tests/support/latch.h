@@ -40,12 +40,17 @@ static inline int latch_wait(struct latch *l, int n) {
   return r;
 }
 
+/* A round of waiting on a thread outside the runtime. */
+static inline void latch_turn_thread(void) {
+  if (weft_simulated())
+    weft_sim_work(weft_us(20));
+  else
+    sched_yield();
+}
+
 /* Waits on a thread outside the runtime. */
 static inline void latch_wait_thread(struct latch *l, int n) {
-  while (latch_hits(l) < n) {
-    sched_yield();
-    weft_sim_work(weft_us(20)); /* a simulated thread */
-  }
+  while (latch_hits(l) < n) latch_turn_thread();
 }
 
 #endif
