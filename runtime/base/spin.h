@@ -12,6 +12,7 @@
 
 #include "base/atomics.h"
 #include "base/check.h"
+#include "base/sim.h"
 
 struct weft__spin {
   weft__atomic_u32 locked; /* 1 while held. Taken by cas (acquire), given back by a release store */
@@ -27,7 +28,7 @@ static inline void weft__spin_wait(struct weft__spin *s) {
 #if defined(WEFT_MODEL)
     (void)round;
 #else
-    if (round % WEFT__SPIN_ROUNDS == 0) sched_yield();
+    if (round % WEFT__SPIN_ROUNDS == 0 && !weft__sim_here()) sched_yield();
 #endif
   }
 }
