@@ -135,33 +135,42 @@ static void *uv_side_calloc(size_t n, size_t size) {
   return get_zeroed(WEFT__MEMORY_UV, n, size);
 }
 
-/* What this thread has set aside, or NULL when libuv took it; and whether that holds now. */
-static _Thread_local void *reserve;
-static _Thread_local bool reserving;
+/* What this thread has set aside, or NULL when libuv took it; and whether that holds now. Simulated
+ * threads share the two, one after the other, as there is no point in between: relaxed, so that this
+ * does not look like a race. */
+static _Thread_local _Atomic(void *) reserve;
+static _Thread_local _Atomic(bool) reserving;
+
+static void set_reserve(void *p, bool holds) {
+  atomic_store_explicit(&reserve, p, memory_order_relaxed);
+  atomic_store_explicit(&reserving, holds, memory_order_relaxed);
+}
+
+static void *get_reserve(void) {
+  return atomic_load_explicit(&reserve, memory_order_relaxed);
+}
 
 int weft__memory_reserve(size_t size) {
-  WEFT__ASSERT(!reserving);
+  WEFT__ASSERT(!atomic_load_explicit(&reserving, memory_order_relaxed));
   void *p = get(WEFT__MEMORY_UV, size);
   if (!p) return WEFT_ENOMEM;
-  reserve = p;
-  reserving = true;
+  set_reserve(p, true);
   return 0;
 }
 
 void weft__memory_reserve_end(void) {
-  give_back(WEFT__MEMORY_UV, reserve);
-  reserve = NULL;
-  reserving = false;
+  give_back(WEFT__MEMORY_UV, get_reserve());
+  set_reserve(NULL, false);
 }
 
 /* In place of a reallocation that failed. A table that took the reserve grows on inside it. */
 static void *resize_from_reserve(void *p, size_t size) {
   size_t had = p ? malloc_usable_size(p) : 0;
-  if (!reserving) return NULL;
+  if (!atomic_load_explicit(&reserving, memory_order_relaxed)) return NULL;
   if (p && had >= size) return p;
-  void *q = reserve;
+  void *q = get_reserve();
   if (!q || malloc_usable_size(q) < size) return NULL;
-  reserve = NULL;
+  set_reserve(NULL, true);
   if (p) memcpy(q, p, had);
   give_back(WEFT__MEMORY_UV, p);
   return q;

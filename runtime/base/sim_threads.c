@@ -176,9 +176,22 @@ static void discard(struct record *r) {
   free(r);
 }
 
+/* Nothing of a simulation goes on after it: what comes then is ordered after all that its threads did,
+ * also those that nobody has joined. */
+static void order_after(struct weft__sim_thread *t) {
+#if WEFT__TSAN
+  void *me = __tsan_get_current_fiber();
+  __tsan_switch_to_fiber(t->own.notes.fiber, 0);
+  __tsan_switch_to_fiber(me, 0);
+#else
+  (void)t;
+#endif
+}
+
 void weft__sim_threads_end(void) {
   weft__list_foreach_safe(all, next, &alive) {
     struct record *r = record_of(all);
+    order_after(&r->thread);
     if (r->thread.ended)
       put_back(r);
     else
