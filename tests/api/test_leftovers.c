@@ -20,8 +20,7 @@ static int park_and_start_another(void *arg) {
   struct leftover *l = arg;
   latch_hit(&l->parked);
   int r = weft_sleep(A_LONG_TIME);
-  if (l->generations-- > 0)
-    CHECK_INT(weft_detach(weft_spawn(park_and_start_another, l, NULL)), 0);
+  if (l->generations-- > 0) CHECK_INT(weft_detach(weft_spawn(park_and_start_another, l, NULL)), 0);
   return count_an_end(l, r);
 }
 

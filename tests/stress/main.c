@@ -52,32 +52,55 @@ static void list_workloads(void) {
 
 static void parse(int argc, char **argv) {
   enum { SECONDS = 1, SEED, ONLY, WORKERS, HOGS, POINTS, STALL, HOLD, LIST, HELP };
-  static const struct option options[] = {
-      {"seconds", required_argument, NULL, SECONDS}, {"seed", required_argument, NULL, SEED},
-      {"only", required_argument, NULL, ONLY},       {"workers", required_argument, NULL, WORKERS},
-      {"hogs", required_argument, NULL, HOGS},       {"points", required_argument, NULL, POINTS},
-      {"stall", required_argument, NULL, STALL},     {"hold", no_argument, NULL, HOLD},
-      {"list", no_argument, NULL, LIST},             {"help", no_argument, NULL, HELP},
-      {NULL, 0, NULL, 0}};
+  static const struct option options[] = {{"seconds", required_argument, NULL, SECONDS},
+                                          {"seed", required_argument, NULL, SEED},
+                                          {"only", required_argument, NULL, ONLY},
+                                          {"workers", required_argument, NULL, WORKERS},
+                                          {"hogs", required_argument, NULL, HOGS},
+                                          {"points", required_argument, NULL, POINTS},
+                                          {"stall", required_argument, NULL, STALL},
+                                          {"hold", no_argument, NULL, HOLD},
+                                          {"list", no_argument, NULL, LIST},
+                                          {"help", no_argument, NULL, HELP},
+                                          {NULL, 0, NULL, 0}};
   struct stress_options *o = &stress_options;
   char *end = NULL;
   int c;
   while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
     switch (c) {
-    case SECONDS: o->seconds = number(optarg, 0, 1e9); break;
+    case SECONDS:
+      o->seconds = number(optarg, 0, 1e9);
+      break;
     case SEED:
       o->seed = strtoull(optarg, &end, 0);
       if (end == optarg || *end != '\0') wrong("the seed is no number");
       break;
-    case ONLY: only = optarg; break;
-    case WORKERS: o->workers = (unsigned)number(optarg, 1, 256); break;
-    case HOGS: o->hogs = (unsigned)number(optarg, 0, 1024); break;
-    case POINTS: o->points = (int)number(optarg, 0, 1e9); break;
-    case STALL: o->stall = number(optarg, 1, 1e6); break;
-    case HOLD: o->hold = true; break;
-    case LIST: list_workloads(); exit(0);
-    case HELP: printf("%s", usage); exit(0);
-    default: wrong("that is no option");
+    case ONLY:
+      only = optarg;
+      break;
+    case WORKERS:
+      o->workers = (unsigned)number(optarg, 1, 256);
+      break;
+    case HOGS:
+      o->hogs = (unsigned)number(optarg, 0, 1024);
+      break;
+    case POINTS:
+      o->points = (int)number(optarg, 0, 1e9);
+      break;
+    case STALL:
+      o->stall = number(optarg, 1, 1e6);
+      break;
+    case HOLD:
+      o->hold = true;
+      break;
+    case LIST:
+      list_workloads();
+      exit(0);
+    case HELP:
+      printf("%s", usage);
+      exit(0);
+    default:
+      wrong("that is no option");
     }
   }
   if (optind < argc) wrong("that is no option");
@@ -197,8 +220,8 @@ static int finish(double seconds) {
     stress_report_current(&reports[i], 0);
     if (w->finish) EXPECT_INT(w->finish(), 0);
   }
-  printf("%s: %u workloads, %" PRIu64 " rounds, %.0f s, %" PRIu64
-         " points acted, seed %" PRIu64 "\n",
+  printf("%s: %u workloads, %" PRIu64 " rounds, %.0f s, %" PRIu64 " points acted, seed %" PRIu64
+         "\n",
          stress_failed() ? "VIOLATED" : "nothing violated", selected, rounds, seconds,
          stress_points_acted(), stress_options.seed);
   return stress_failed() ? 1 : 0;

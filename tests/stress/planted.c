@@ -66,9 +66,10 @@ static void log_round(struct stress_round *r) {
 }
 
 #define PLANTED(what, text)                                                                        \
-  const struct stress_workload stress_planted_##what = {                                           \
-      .name = "planted-" #what, .about = "breaks a rule: " text, .round = what##_round,            \
-      .flags = STRESS_PLANTED}
+  const struct stress_workload stress_planted_##what = {.name = "planted-" #what,                  \
+                                                        .about = "breaks a rule: " text,           \
+                                                        .round = what##_round,                     \
+                                                        .flags = STRESS_PLANTED}
 
 PLANTED(mark, "a task that ends twice");
 PLANTED(descriptor, "a descriptor is left open");

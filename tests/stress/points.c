@@ -29,9 +29,9 @@ enum { SLOW_FOR = 200, SLOW_RATE = 10, SPIN_MOST = 3000, SLEEP_MOST_NS = 150000 
 
 struct chooser {
   struct weft__rng rng;
-  unsigned epoch;   /* 0: never used */
-  unsigned wait;    /* points until it acts */
-  unsigned slow;    /* acts left while it is slow */
+  unsigned epoch; /* 0: never used */
+  unsigned wait;  /* points until it acts */
+  unsigned slow;  /* acts left while it is slow */
 };
 
 /* initial-exec: a point may be anywhere, also where an allocation may not be. */

@@ -9,8 +9,8 @@ struct stress_report {
   const struct stress_workload *workload;
   uint64_t rounds; /* main's */
   atomic_uint_least64_t figure[STRESS_FIGURES];
-  double seconds;  /* main's */
-  bool broken;     /* main's: a round failed */
+  double seconds; /* main's */
+  bool broken;    /* main's: a round failed */
 };
 
 /* The report that stress_count adds to, and the round that messages name. Between rounds only. */

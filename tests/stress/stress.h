@@ -81,11 +81,11 @@ extern const struct stress_workload *const stress_workloads[]; /* ends with NULL
 struct stress_round {
   const struct stress_workload *workload;
   uint64_t seed;
-  struct weft__rng *rng;  /* the thread's that runs the round */
-  weft_run_opts opts;     /* drawn; a workload may change them before stress_run */
-  bool leaves;            /* the main task may end before the others */
-  bool quiet;             /* lines of the runtime's log are expected */
-  struct stress_round *next; /* of those that run now; the list's lock (watch.c) */
+  struct weft__rng *rng;              /* the thread's that runs the round */
+  weft_run_opts opts;                 /* drawn; a workload may change them before stress_run */
+  bool leaves;                        /* the main task may end before the others */
+  bool quiet;                         /* lines of the runtime's log are expected */
+  struct stress_round *next;          /* of those that run now; the list's lock (watch.c) */
   _Atomic(struct weft__runtime *) rt; /* while it runs; for the description of a hang */
 };
 
@@ -186,8 +186,8 @@ void stress_watch_remove(struct stress_round *r);
 
 /* remains.c: what the process holds while no round runs. */
 struct stress_remains {
-  uint64_t blocks;   /* allocations of runtime and libuv that were not given back */
-  uint64_t bytes;    /* of them */
+  uint64_t blocks; /* allocations of runtime and libuv that were not given back */
+  uint64_t bytes;  /* of them */
   int descriptors;
   int threads;
 };

@@ -95,8 +95,7 @@ static void show_runtime(struct weft__runtime *rt) {
 /* Reads what others write: the process is about to end. */
 static void describe(void) {
   struct stress_now now = stress_now();
-  fprintf(stderr,
-          "weft-stress: no progress for %.0f s in %s; again with --only %s --seed %llu\n",
+  fprintf(stderr, "weft-stress: no progress for %.0f s in %s; again with --only %s --seed %llu\n",
           stress_options.stall, now.workload->name, now.workload->name,
           (unsigned long long)now.seed);
   Dl_info program;

@@ -31,9 +31,14 @@ static int job(void *arg) {
   stress_begin(&c->job);
   EXPECT_INT(weft_yield(), WEFT_ENOTASK);
   switch (stress_draw(&c->rng, 6)) {
-  case 0: block_for(1000 * (long)stress_draw(&c->rng, 2000)); break;
-  case 1: stress_burn((weft_ns)stress_draw(&c->rng, 300) * 1000); break;
-  default: break;
+  case 0:
+    block_for(1000 * (long)stress_draw(&c->rng, 2000));
+    break;
+  case 1:
+    stress_burn((weft_ns)stress_draw(&c->rng, 300) * 1000);
+    break;
+  default:
+    break;
   }
   return stress_end(&c->job, 7);
 }

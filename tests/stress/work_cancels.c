@@ -92,13 +92,26 @@ static int suffer(void *arg) {
   case YIELDS:
     for (uint32_t i = stress_draw(&v->rng, 20); i > 0 && r == 0; i--) r = weft_yield();
     break;
-  case SLEEPS: r = nap(&v->rng); break;
-  case AWAITS: r = await_child(v); break;
-  case JOINS: r = join_child(v); break;
-  case GATHERS: r = gather_child(v); break;
-  case SHIELDS: r = under_shield(v); break;
-  case CATCHES: r = catch_all(v); break;
-  case KINDS: break;
+  case SLEEPS:
+    r = nap(&v->rng);
+    break;
+  case AWAITS:
+    r = await_child(v);
+    break;
+  case JOINS:
+    r = join_child(v);
+    break;
+  case GATHERS:
+    r = gather_child(v);
+    break;
+  case SHIELDS:
+    r = under_shield(v);
+    break;
+  case CATCHES:
+    r = catch_all(v);
+    break;
+  case KINDS:
+    break;
   }
   if (r < 0) {
     EXPECT_INT(r, WEFT_ECANCELED);

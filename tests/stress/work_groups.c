@@ -56,8 +56,7 @@ static int live(void *arg) {
     int spawned = weft_group_spawn(m->group, live, m->extra, NULL);
     EXPECT(spawned == 0 || spawned == WEFT_ECANCELED);
   }
-  if (what >= 4 && what < 8 && m->depth < DEEPEST)
-    r = what % 2 ? own_a_group(m) : own_a_gather(m);
+  if (what >= 4 && what < 8 && m->depth < DEEPEST) r = what % 2 ? own_a_group(m) : own_a_gather(m);
   if (what == 1 || (what >= 4 && what < 8)) stress_count(STRESS_CUT, r == WEFT_ECANCELED);
   m->returned = r == 0 ? 1 : r;
   return stress_end(&m->mark, m->returned);
@@ -97,8 +96,8 @@ static int own_a_group(struct member *m) {
   if (!child) return 0;
   bool end = stress_one_in(&m->rng, 3);
   uint32_t limit = stress_one_in(&m->rng, 2) ? 1 + stress_draw(&m->rng, 5) : 0;
-  weft_group_init(&g, &(weft_group_opts){.on_error = collect ? WEFT_GROUP_COLLECT : 0,
-                                         .limit = limit});
+  weft_group_init(&g,
+                  &(weft_group_opts){.on_error = collect ? WEFT_GROUP_COLLECT : 0, .limit = limit});
   for (int i = 0; i < CHILDREN; i++) {
     child[i].depth = m->depth + 1;
     child[i].forever = end && limit == 0; /* or they keep the places */
@@ -181,7 +180,7 @@ static void groups_round(struct stress_round *r) {
   f.members = stress_alloc((size_t)f.capacity, sizeof *f.members);
   struct member root = {.family = &f};
   stress_rng(&root.rng, r, 0);
-  r->quiet = true; /* detached tasks that fail are named */
+  r->quiet = true;  /* detached tasks that fail are named */
   r->leaves = true; /* of what a gather detached some sleep for long */
   EXPECT_INT(stress_run(r, groups_main, &root), 0);
   for (int i = 0; i < f.capacity; i++) stress_whole(&f.members[i].mark);

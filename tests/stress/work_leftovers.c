@@ -53,17 +53,30 @@ static int stay(void *arg) {
   stress_begin(&l->mark);
   while (r != WEFT_ECANCELED) {
     switch (stress_draw(&l->rng, 8)) {
-    case 0: r = weft_sleep(STRESS_LONG); break;
-    case 1: r = weft__fd_wait(l->all->pipe[0], WEFT__FD_READ); break;
-    case 2: r = weft_to_thread(job, l); break;
-    case 3: r = l->child ? await_child(l) : weft_yield(); break;
-    case 4: r = l->child ? join_child(l) : weft_yield(); break;
+    case 0:
+      r = weft_sleep(STRESS_LONG);
+      break;
+    case 1:
+      r = weft__fd_wait(l->all->pipe[0], WEFT__FD_READ);
+      break;
+    case 2:
+      r = weft_to_thread(job, l);
+      break;
+    case 3:
+      r = l->child ? await_child(l) : weft_yield();
+      break;
+    case 4:
+      r = l->child ? join_child(l) : weft_yield();
+      break;
     case 5:
       if (l->child) weft_detach(weft_spawn(stay, l->child, NULL));
       l->child = NULL;
       break;
-    case 6: r = weft_sleep(weft_us(50)); break;
-    default: r = weft_yield();
+    case 6:
+      r = weft_sleep(weft_us(50));
+      break;
+    default:
+      r = weft_yield();
     }
     /* Two tasks of a worker cannot wait for the same descriptor. */
     EXPECT(r == 0 || r == 1 || r == WEFT_ECANCELED || r == WEFT_EEXIST);

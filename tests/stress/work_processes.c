@@ -48,8 +48,8 @@ static const weft_job jobs[JOBS] = {
 
 static int open_pool(void) {
   return weft_procpool_open(
-      &pool, &(weft_procpool_opts){.jobs = jobs, .njobs = JOBS, .workers = PROCESSES,
-                                   .max_payload = 256 * 1024});
+      &pool, &(weft_procpool_opts){
+                 .jobs = jobs, .njobs = JOBS, .workers = PROCESSES, .max_payload = 256 * 1024});
 }
 
 /* The zygote lives until here; one that has ended says why. */

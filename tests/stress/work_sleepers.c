@@ -19,8 +19,8 @@ static int sleep_some(void *arg) {
   int r = 0;
   stress_begin(&s->mark);
   for (uint32_t i = 1 + stress_draw(&s->rng, 5); i > 0 && r == 0; i--) {
-    weft_ns duration = (weft_ns)stress_draw(&s->rng, 10) * weft_us(500) +
-                       (weft_ns)stress_draw(&s->rng, 1000);
+    weft_ns duration =
+        (weft_ns)stress_draw(&s->rng, 10) * weft_us(500) + (weft_ns)stress_draw(&s->rng, 1000);
     weft_ns begin = weft_now();
     r = weft_sleep(duration);
     if (r == 0) EXPECT(weft_now() - begin >= duration);
@@ -33,8 +33,8 @@ static int sleepers_main(void *arg) {
   struct dormitory *d = arg;
   int cancelled = 0;
   for (int i = 0; i < d->n; i++)
-    d->sleepers[i].task = weft_spawn(sleep_some, &d->sleepers[i], &(weft_spawn_opts){
-                                                                      .pinned = i % 7 == 0});
+    d->sleepers[i].task =
+        weft_spawn(sleep_some, &d->sleepers[i], &(weft_spawn_opts){.pinned = i % 7 == 0});
   EXPECT_INT(weft_sleep(weft_us(700)), 0);
   for (int i = 0; i < d->n; i++) {
     struct sleeper *s = &d->sleepers[i];

@@ -14,8 +14,8 @@ struct bit {
   struct soup *soup;
   struct weft__rng rng;
   struct stress_mark mark, job;
-  weft_task handle;       /* of itself; written before there */
-  atomic_bool there;      /* release after handle, acquire before it is used */
+  weft_task handle;  /* of itself; written before there */
+  atomic_bool there; /* release after handle, acquire before it is used */
   int returned;
 };
 
@@ -162,24 +162,39 @@ static int shielded(struct bit *b) {
 
 static int do_something(struct bit *b) {
   switch (stress_draw(&b->rng, 16)) {
-  case 0: return weft_sleep((weft_ns)stress_draw(&b->rng, 500) * 1000);
-  case 1: return await_one(b);
-  case 2: return await_one(b);
-  case 3: return gather_some(b);
-  case 4: return join_some(b);
-  case 5: return leave_one(b);
-  case 6: return call_thread(b);
-  case 7: return cancel_any(b);
-  case 8: return cancel_any(b);
-  case 9: return wait_limited(b);
-  case 10: return wait_limited(b);
-  case 11: return shielded(b);
-  case 12: return look(b);
+  case 0:
+    return weft_sleep((weft_ns)stress_draw(&b->rng, 500) * 1000);
+  case 1:
+    return await_one(b);
+  case 2:
+    return await_one(b);
+  case 3:
+    return gather_some(b);
+  case 4:
+    return join_some(b);
+  case 5:
+    return leave_one(b);
+  case 6:
+    return call_thread(b);
+  case 7:
+    return cancel_any(b);
+  case 8:
+    return cancel_any(b);
+  case 9:
+    return wait_limited(b);
+  case 10:
+    return wait_limited(b);
+  case 11:
+    return shielded(b);
+  case 12:
+    return look(b);
   case 13:
     if (stress_one_in(&b->rng, 8)) stress_burn((weft_ns)stress_draw(&b->rng, 4) * weft_ms(1));
     return 0;
-  case 14: return stress_one_in(&b->rng, 4) ? STRESS_OWN_ERROR : 0;
-  default: return weft_yield();
+  case 14:
+    return stress_one_in(&b->rng, 4) ? STRESS_OWN_ERROR : 0;
+  default:
+    return weft_yield();
   }
 }
 

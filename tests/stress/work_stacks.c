@@ -18,7 +18,7 @@ static __attribute__((noinline)) int use_stack(unsigned n, unsigned char tag,
                                                struct weft__rng *rng) {
   volatile unsigned char block[BLOCK];
   for (unsigned i = 0; i < BLOCK; i += 61) block[i] = (unsigned char)(tag + i);
-  int r = n > 1 ? use_stack(n - 1, (unsigned char)(tag + 7), rng)
+  int r = n > 1                   ? use_stack(n - 1, (unsigned char)(tag + 7), rng)
           : stress_one_in(rng, 2) ? weft_yield()
                                   : weft_sleep((weft_ns)stress_draw(rng, 200) * 1000);
   for (unsigned i = 0; i < BLOCK; i += 61)
@@ -56,8 +56,8 @@ static weft_task spawn_copy(struct stress_mark *mark, struct weft__rng *rng) {
   c->frames = 1 + stress_draw(rng, (stack ? stack : 64) / COUNTS_PICK(2, 8, 4) - 1);
   c->size = size;
   for (unsigned i = 0; i < size; i++) c->bytes[i] = (unsigned char)(i * 3);
-  weft_task t = weft_spawn(use_copy, c, &(weft_spawn_opts){.stack_size = stack * 1024ul,
-                                                           .arg_size = sizeof *c + size});
+  weft_task t = weft_spawn(
+      use_copy, c, &(weft_spawn_opts){.stack_size = stack * 1024ul, .arg_size = sizeof *c + size});
   memset(c, 0xee, sizeof *c + size);
   free(c);
   return t;

@@ -44,8 +44,12 @@ static int wait_somehow(struct limited *l) {
   weft_group g = WEFT_GROUP_INIT;
   int r;
   switch (stress_draw(&l->rng, 3)) {
-  case 0: r = sleep_for(&s); break;
-  case 1: r = weft_await(weft_spawn(sleep_for, &s, NULL)); break;
+  case 0:
+    r = sleep_for(&s);
+    break;
+  case 1:
+    r = weft_await(weft_spawn(sleep_for, &s, NULL));
+    break;
   default:
     weft_group_spawn(&g, sleep_for, &s, NULL);
     r = weft_group_join(&g);
@@ -116,8 +120,7 @@ static int be_limited(void *arg) {
 
 static int limits_main(void *arg) {
   struct limits *l = arg;
-  for (int i = 0; i < l->n; i++)
-    l->tasks[i].task = weft_spawn(be_limited, &l->tasks[i], NULL);
+  for (int i = 0; i < l->n; i++) l->tasks[i].task = weft_spawn(be_limited, &l->tasks[i], NULL);
   for (int i = 0; i < l->n; i++) {
     struct limited *t = &l->tasks[i];
     if (i % 64 == 0) EXPECT_INT(weft_yield(), 0);

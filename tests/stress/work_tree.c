@@ -73,13 +73,25 @@ static int visit(void *arg) {
   for (unsigned i = 0; i < n; i++)
     child[i] = (struct node){node->tree, seed_of(node->seed, i), node->depth - 1, 0};
   switch (node->seed >> 32 & 7) {
-  case 0: as_group(child, n, 0); break;
-  case 1: as_group(child, n, 2); break;
-  case 2: as_gather(child, n); break;
-  case 3: in_order(child, n, true, false); break;
-  case 4: in_order(child, n, true, true); break;
-  case 5: EXPECT_INT(weft_yield(), 0); /* fall through */
-  default: in_order(child, n, false, false);
+  case 0:
+    as_group(child, n, 0);
+    break;
+  case 1:
+    as_group(child, n, 2);
+    break;
+  case 2:
+    as_gather(child, n);
+    break;
+  case 3:
+    in_order(child, n, true, false);
+    break;
+  case 4:
+    in_order(child, n, true, true);
+    break;
+  case 5:
+    EXPECT_INT(weft_yield(), 0); /* fall through */
+  default:
+    in_order(child, n, false, false);
   }
   node->sum = node->seed & 0xff;
   for (unsigned i = 0; i < n; i++) node->sum += child[i].sum;
