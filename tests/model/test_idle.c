@@ -229,7 +229,7 @@ static const struct CMUnitTest tests[] = {
 };
 
 static const struct model_suite suites[] = {
-    {one_idle, sizeof one_idle / sizeof one_idle[0], {.memory = MODEL_WEAK, .preemptions = 2}}};
+    {one_idle, sizeof one_idle / sizeof one_idle[0], {.memory = MODEL_WEAK, .preemptions = 1}}};
 
 int main(int argc, char **argv) {
   return model_main(argc, argv, tests, sizeof tests / sizeof tests[0], suites,
