@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include <weft.h>
 
+#include "base/check.h"
 #include "base/stack.h"
 #include "child.h"
 #include "core/self.h"
@@ -182,6 +183,27 @@ static void with_guards_by_mprotect_it_is_the_same(void **state) {
       "fallback", 64 * 1024);
 }
 
+static void a_task_without_a_name_is_told_by_its_function(void **state) {
+  char words[64];
+  (void)state;
+  snprintf(words, sizeof words, "task running 0x%jx (stack", (uintmax_t)(uintptr_t)run_away);
+  check_overflow((struct crash){.fn = run_away}, words, 64 * 1024);
+}
+
+static int break_an_invariant(void *arg) {
+  WEFT__ASSERT(arg == NULL);
+  return 0;
+}
+
+static void a_broken_invariant_names_the_task_in_which_it_broke(void **state) {
+  struct crash c = {.fn = break_an_invariant, .opts = {.name = "the odd one"}, .workers = 1};
+  (void)state;
+  struct child_end end = child_run(program, &c);
+  CHECK(child_died(&end));
+  check_said(&end, "arg == NULL", true);
+  check_said(&end, " in task 'the odd one'", true);
+}
+
 static void another_fault_is_not_called_an_overflow(void **state) {
   struct crash c = {.fn = null_pointer, .opts = {.name = "null"}, .workers = 2};
   (void)state;
@@ -199,6 +221,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_large_stack_overflows_like_any_other),
     cmocka_unit_test(a_pinned_task_overflows_like_any_other),
     cmocka_unit_test(with_guards_by_mprotect_it_is_the_same),
+    cmocka_unit_test(a_task_without_a_name_is_told_by_its_function),
+    cmocka_unit_test(a_broken_invariant_names_the_task_in_which_it_broke),
     cmocka_unit_test(another_fault_is_not_called_an_overflow),
 };
 

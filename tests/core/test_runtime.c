@@ -7,6 +7,7 @@
 #include "base/sys.h"
 #include "core/table.h"
 #include "core/worker.h"
+#include "log_capture.h"
 #include "task_test.h"
 
 /* ---- options ---- */
@@ -96,6 +97,32 @@ static void a_stack_may_have_every_size_up_to_the_largest(void **state) {
   CHECK_INT(weft_run(look, &seen, &opts), WEFT_EINVAL);
 }
 
+/* ---- the main task ---- */
+
+static int claim_main(void *arg) {
+  weft_task main = *(weft_task *)arg;
+  CHECK_INT(weft_detach(main), WEFT_ESTALE);
+  CHECK_INT(weft_await(main), WEFT_ESTALE);
+  return weft_task_done(main); /* looking is allowed */
+}
+
+static int fail_after_all_tried(void *arg) {
+  weft_task self = weft_current();
+  (void)arg;
+  CHECK_INT(weft_await(weft_spawn(claim_main, &self, NULL)), 0);
+  CHECK_INT(weft_detach(self), WEFT_ESTALE);
+  return OWN_ERROR;
+}
+
+/* Its code is the run's: nobody else may take it, and nobody else is told of it. */
+static void the_main_tasks_end_belongs_to_the_run(void **state) {
+  static struct log_capture log = LOG_CAPTURE_INIT;
+  weft_run_opts opts = {.workers = 2, .log = log_capture_line, .log_arg = &log};
+  (void)state;
+  CHECK_INT(weft_run(fail_after_all_tried, NULL, &opts), OWN_ERROR);
+  CHECK_INT(log_capture_count(&log, ""), 0);
+}
+
 /* ---- the table ---- */
 
 static void a_runtime_is_found_by_its_id_until_it_is_removed(void **state) {
@@ -166,6 +193,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(tasks_move_at_every_suspension_when_the_environment_says_so),
     cmocka_unit_test(without_a_timeout_the_shutdown_waits_for_ever),
     cmocka_unit_test(a_stack_may_have_every_size_up_to_the_largest),
+    cmocka_unit_test(the_main_tasks_end_belongs_to_the_run),
     cmocka_unit_test(a_runtime_is_found_by_its_id_until_it_is_removed),
     cmocka_unit_test(a_runtime_that_refuses_waits_for_those_that_hold_it),
 };

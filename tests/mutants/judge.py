@@ -330,8 +330,8 @@ class Judge:
                 if n.startswith('test_')}
 
     def build_changed(self, tree, mutation, kind):
-        """A source is in the library, which the programs of the reference tree then take; a header is
-        in the programs too."""
+        """A source is in the library, which the programs of the reference tree then take; a header
+        is in the programs too."""
         tree.own = mutation.file.endswith('.h')
         programs = [t for t in self.targets[kind] if '/model/' not in t]
         return tree.build(kind, programs if tree.own else ['weft_judged'])

@@ -61,7 +61,8 @@ def markdown(results, possible, seed):
     lines = ['# Mutants of runtime/core', '',
              'What `scripts/proof --mutants` found in %s. How it works is told in' % named,
              '[judge.py](judge.py) and [mutations.py](mutations.py); what counts as equivalent or',
-             'as tuning, with a reason each, in [accepted](accepted). "Invalid" does not build.', '',
+             'as tuning, with a reason each, in [accepted](accepted). "Invalid" does not build.',
+             '',
              '**%s.**' % summary(results), '', '## By file', '']
     lines += table('file', sorted(by_file), by_file)
     lines += ['', '## By operator', '']
