@@ -62,6 +62,8 @@
 #endif
 #if WEFT__TSAN
 #include <sanitizer/tsan_interface.h>
+/* Of sanitizer/linux_syscall_hooks.h, which gcc lacks. */
+void __sanitizer_syscall_pre_impl_close(long fd);
 /* What the compilers call at the end of a function; no header has it. It takes no argument, but
  * gcc believes otherwise. */
 #if defined(__clang__)
@@ -102,6 +104,17 @@ struct weft__notes {
 #endif
 };
 #endif
+
+/* ---- descriptors ---- */
+
+/* fd is about to be closed where TSan does not see it: in a libuv that was not built for it. Untold,
+ * TSan takes who opens the same number next, on another thread, for one who races with who had it. */
+static inline void weft__note_close(int fd) {
+#if WEFT__TSAN
+  if (fd >= 0) __sanitizer_syscall_pre_impl_close(fd);
+#endif
+  (void)fd;
+}
 
 /* ---- stacks: [lo, lo + size) ---- */
 

@@ -7,6 +7,7 @@
 
 #include <weft/errors.h>
 
+#include "base/annotate.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/memory.h"
@@ -98,9 +99,17 @@ static void close_handle(uv_handle_t *h, void *arg) {
   if (!uv_is_closing(h)) uv_close(h, NULL);
 }
 
+/* All that uv_loop_init and the bell have opened. */
+static void note_closes(const uv_loop_t *uv) {
+  weft__note_close(uv->backend_fd);
+  weft__note_close(uv->async_io_watcher.fd);
+  for (int i = 0; i < 2; i++) weft__note_close(uv->signal_pipefd[i]);
+}
+
 void weft__loop_fini(struct weft__loop *l) {
   uv_walk(&l->uv, close_handle, NULL);
   while (uv_run(&l->uv, UV_RUN_DEFAULT) != 0) {}
+  note_closes(&l->uv);
   WEFT__ASSERT(uv_loop_close(&l->uv) == 0);
 }
 

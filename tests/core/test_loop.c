@@ -1,6 +1,9 @@
 /* Sleeping in a loop until a deadline, also one that has passed by the time libuv looks at its clock:
  * then it runs the alarm before it polls, not after. Method: a descriptor that never becomes
  * ready keeps the loop alive; a sleep that does not end is the test's time limit. */
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -51,9 +54,42 @@ static void a_sleep_lasts_until_its_deadline(void **state) {
   unwatch(&w);
 }
 
+/* ---- the loops of two threads ---- */
+
+static void *init_and_fini(void *arg) {
+  struct weft__loop loop;
+  (void)arg;
+  CHECK_INT(weft__loop_init(&loop), 0);
+  weft__loop_fini(&loop);
+  return NULL;
+}
+
+/* Relaxed: the second thread gets the descriptors that the first had, which orders nothing. */
+static atomic_bool first_is_over;
+
+static void *first(void *arg) {
+  init_and_fini(arg);
+  atomic_store_explicit(&first_is_over, true, memory_order_relaxed);
+  return NULL;
+}
+
+static void *second(void *arg) {
+  while (!atomic_load_explicit(&first_is_over, memory_order_relaxed)) sched_yield();
+  return init_and_fini(arg);
+}
+
+static void a_loop_may_have_the_descriptors_that_a_loop_of_another_thread_had(void **state) {
+  pthread_t thread[2];
+  (void)state;
+  assert_int_equal(pthread_create(&thread[0], NULL, first, NULL), 0);
+  assert_int_equal(pthread_create(&thread[1], NULL, second, NULL), 0);
+  for (int i = 0; i < 2; i++) pthread_join(thread[i], NULL);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_deadline_that_has_passed_ends_the_sleep_at_once),
     cmocka_unit_test(a_sleep_lasts_until_its_deadline),
+    cmocka_unit_test(a_loop_may_have_the_descriptors_that_a_loop_of_another_thread_had),
 };
 
 int main(int argc, char **argv) {
