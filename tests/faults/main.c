@@ -22,7 +22,7 @@ static const char usage_text[] =
     "\n"
     "  --only SCENARIO  this one alone; with a POINT that point alone, with its output\n"
     "  --most N         of each series (one call, one error, one mode) at most N points, spread\n"
-    "                   evenly (default 24)\n"
+    "                   evenly (default 16)\n"
     "  --quick          --most 2\n"
     "  --jobs N         processes at a time (default: the CPUs)\n"
     "  --limit S        seconds until a scenario counts as hung (default 20, with a sanitizer 60)\n"
@@ -127,7 +127,7 @@ static void take_option(struct sweep *sweep, int c, const char *value) {
 int main(int argc, char **argv) {
   struct sweep sweep = {.jobs = (unsigned)sysconf(_SC_NPROCESSORS_ONLN),
                         .limit_s = COUNTS_ASAN || COUNTS_TSAN ? 60 : 20,
-                        .most = 24};
+                        .most = 16};
   for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;)
     take_option(&sweep, c, optarg);
   if (optind != argc || sweep.jobs == 0 || sweep.limit_s == 0 || sweep.most == 0) usage(2);
