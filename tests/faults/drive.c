@@ -73,7 +73,21 @@ struct drive *drive_new(unsigned jobs, unsigned limit_s,
   return d;
 }
 
+/* Ends what a child that was killed had made. */
+static void kill_strays(void) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+  while (waitpid(-1, NULL, WNOHANG) >= 0) {
+    FILE *f = fopen(path, "re");
+    if (!f) return;
+    for (int pid; fscanf(f, "%d", &pid) == 1;) kill(pid, SIGKILL);
+    fclose(f);
+    (void)waitpid(-1, NULL, 0);
+  }
+}
+
 void drive_free(struct drive *d) {
+  kill_strays();
   for (unsigned i = 0; i < d->jobs; i++) {
     munmap(d->slots[i].report, sizeof *d->slots[i].report);
     munmap(d->slots[i].faults, weft__sys_share_size());
