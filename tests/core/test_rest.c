@@ -105,12 +105,40 @@ static void without_reserves_and_searching_it_is_the_same(void **state) {
   comes_to_rest((weft_run_opts){.workers = 3, .no_reserve = true, .no_spin = true});
 }
 
+/* ---- woken from outside ---- */
+
+static int wait_until_all_sleep(void *arg) {
+  CHECK(in_the_end(asleep, arg));
+  return 0;
+}
+
+static int use_threads(void *arg) {
+  (void)arg;
+  int worker = weft_worker_id();
+  for (int i = 0; i < ROUNDS; i++) {
+    CHECK_INT(weft_to_thread(wait_until_all_sleep, weft__self()->rt), 0);
+    CHECK_INT(weft_worker_id(), worker);
+  }
+  return 0;
+}
+
+static int use_threads_pinned(void *arg) {
+  return weft_await(weft_spawn(use_threads, arg, &(weft_spawn_opts){.pinned = true}));
+}
+
+/* Nobody else may run it. */
+static void a_pinned_task_is_woken_where_it_sleeps(void **state) {
+  (void)state;
+  CHECK_INT(weft_run(use_threads_pinned, NULL, &(weft_run_opts){.workers = 3}), 0);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(one_worker_comes_to_rest),
     cmocka_unit_test(an_exact_worker_comes_to_rest),
     cmocka_unit_test(two_workers_that_search_come_to_rest),
     cmocka_unit_test(five_workers_come_to_rest),
     cmocka_unit_test(without_reserves_and_searching_it_is_the_same),
+    cmocka_unit_test(a_pinned_task_is_woken_where_it_sleeps),
 };
 
 int main(int argc, char **argv) {

@@ -97,6 +97,31 @@ static void a_stack_may_have_every_size_up_to_the_largest(void **state) {
   CHECK_INT(weft_run(look, &seen, &opts), WEFT_EINVAL);
 }
 
+/* ---- options of a task ---- */
+
+static uint64_t run_inline(weft_spawn_opts opts) {
+  weft_worker_stats before, after;
+  CHECK_INT(weft_stats_worker(0, &before), 0);
+  CHECK_INT(weft_await(weft_spawn(return_seven, NULL, &opts)), 7);
+  CHECK_INT(weft_stats_worker(0, &after), 0);
+  return after.inline_run - before.inline_run;
+}
+
+static int await_with_options(void *arg) {
+  (void)arg;
+  CHECK_UINT(run_inline((weft_spawn_opts){0}), 1);
+  CHECK_UINT(run_inline((weft_spawn_opts){.name = "named"}), 1);
+  CHECK_UINT(run_inline((weft_spawn_opts){.pinned = true}), 0);
+  CHECK_UINT(run_inline((weft_spawn_opts){.stack_size = 1 << 20}), 0);
+  return 0;
+}
+
+/* On its awaiter's stack, that is. */
+static void a_task_runs_apart_only_if_its_options_need_it(void **state) {
+  (void)state;
+  CHECK_INT(weft_run(await_with_options, NULL, &(weft_run_opts){.workers = 1}), 0);
+}
+
 /* ---- the main task ---- */
 
 static int claim_main(void *arg) {
@@ -193,6 +218,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(tasks_move_at_every_suspension_when_the_environment_says_so),
     cmocka_unit_test(without_a_timeout_the_shutdown_waits_for_ever),
     cmocka_unit_test(a_stack_may_have_every_size_up_to_the_largest),
+    cmocka_unit_test(a_task_runs_apart_only_if_its_options_need_it),
     cmocka_unit_test(the_main_tasks_end_belongs_to_the_run),
     cmocka_unit_test(a_runtime_is_found_by_its_id_until_it_is_removed),
     cmocka_unit_test(a_runtime_that_refuses_waits_for_those_that_hold_it),

@@ -43,6 +43,16 @@ static int never_the_newest(void *arg) {
   return (int)slabs();
 }
 
+static int all_detached(void *arg) {
+  (void)arg;
+  for (int round = 0; round < ROUNDS; round++) {
+    for (int i = 0; i < BATCH; i++) CHECK_INT(weft_detach(weft_spawn(nothing, NULL, NULL)), 0);
+    while (weft_tasks(NULL, 0) > 1)
+      if (!CHECK_INT(weft_yield(), 0)) return -1;
+  }
+  return (int)slabs();
+}
+
 /* Room for the batch, the entries that one deque holds, and the caches. */
 static unsigned bound(void) {
   return (BATCH + WEFT__DEQUE_CAP + WEFT__TASK_CACHE_MAX) / WEFT__TASKS_PER_SLAB + 4;
@@ -57,6 +67,12 @@ static void tasks_awaited_oldest_first_leave_nothing_behind(void **state) {
 static void entries_of_begun_tasks_are_bounded_by_the_queue(void **state) {
   (void)state;
   int n = weft_run(never_the_newest, NULL, &(weft_run_opts){.workers = 1});
+  CHECK(n > 0 && (unsigned)n <= bound());
+}
+
+static void detached_tasks_leave_nothing_behind(void **state) {
+  (void)state;
+  int n = weft_run(all_detached, NULL, &(weft_run_opts){.workers = 1});
   CHECK(n > 0 && (unsigned)n <= bound());
 }
 
@@ -184,6 +200,7 @@ static void a_full_cache_gives_half_to_the_pool(void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(detached_tasks_leave_nothing_behind),
     cmocka_unit_test(nothing_of_a_task_is_left_to_the_next_in_its_memory),
     cmocka_unit_test(objects_come_by_the_slab_and_go_through_the_cache),
     cmocka_unit_test(a_cache_takes_from_the_pool_before_it_makes_a_slab),
