@@ -283,6 +283,27 @@ static void hogs_delay_timers_and_lose_none(void **state) {
   under_every_seed(hogs_main, (weft_run_opts){.no_reserve = true});
 }
 
+static int work_for(void *arg) {
+  for (int i = 0; i < 100; i++) weft_sim_work(*(const weft_ns *)arg);
+  return 0;
+}
+
+/* No time, no decision, no other thread. */
+static void no_work_is_nothing(void **state) {
+  weft_ns none = 0, less = -5, some = 1;
+  weft_sim_report a, b, c;
+  weft_sim_opts opts = {.seeds = 1};
+  (void)state;
+  CHECK_INT(weft_simulate(return_zero, NULL, &opts, &a), 0);
+  CHECK_INT(weft_simulate(work_for, &none, &opts, &b), 0);
+  CHECK_INT(weft_simulate(work_for, &less, &opts, &c), 0);
+  CHECK_UINT(b.decisions, a.decisions);
+  CHECK_UINT(c.decisions, a.decisions);
+  CHECK_INT(b.time, a.time);
+  CHECK_INT(weft_simulate(work_for, &some, &opts, &c), 0);
+  CHECK(c.decisions > a.decisions);
+}
+
 /* ---- the end ---- */
 
 static int linger(void *arg) {
@@ -321,6 +342,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_cancel_goes_down_the_awaits_and_stops_where_it_is_caught),
     cmocka_unit_test(every_task_of_a_burst_runs_once),
     cmocka_unit_test(hogs_delay_timers_and_lose_none),
+    cmocka_unit_test(no_work_is_nothing),
     cmocka_unit_test(what_is_left_at_the_end_is_cancelled_and_waited_for),
 };
 

@@ -36,7 +36,7 @@ SLOW = 1.0  # seconds; what takes longer unchanged is asked last, on four worker
 # The programs that take seconds, and the files that they are about: for others they are not asked.
 ABOUT = {
     'api_churn': r'(task|tasklist|deque|ring|await|ready|finish|worker|next)\.',
-    'api_hogs': r'(monitor|reserve|next|worker|ready|loop|idle|timers)\.',
+    'api_hogs': r'(stats|monitor|reserve|next|worker|ready|loop|idle|timers)\.',
     'api_limits': r'(run|task|spawn|worker|timers|thread)\.',
     'api_races': r'(claim|cancel|await|park|task|waitq|timers|finish)\.',
     'api_shutdown': r'(shutdown|run|idle|blocking.*|monitor|reserve|cancel|submit)\.',

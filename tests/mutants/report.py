@@ -52,7 +52,7 @@ def killers(results):
     return ['| program | killed |', '|---|---|'] + ['| %s | %d |' % k for k in c.most_common()]
 
 
-def markdown(results, possible, seed):
+def markdown(results, possible, seed, sanitizers):
     by_file, by_operator, total = count(results)
     named = 'all %d possible mutations' % possible
     if len(results) < possible:
@@ -62,6 +62,11 @@ def markdown(results, possible, seed):
              'What `scripts/proof --mutants` found in %s. How it works is told in' % named,
              '[judge.py](judge.py) and [mutations.py](mutations.py); what counts as equivalent or',
              'as tuning, with a reason each, in [accepted](accepted). "Invalid" does not build.',
+             'The judge was the suite as it runs in an optimised build with its assertions, the',
+             'simulation and, for memory orders, the explorer%s.' % (
+                 ', then AddressSanitizer or ThreadSanitizer' if sanitizers else
+                 '; no sanitizer was asked'),
+             'A kill is taken over from an earlier run while the function is as it was.',
              '',
              '**%s.**' % summary(results), '', '## By file', '']
     lines += table('file', sorted(by_file), by_file)
