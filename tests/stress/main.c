@@ -119,7 +119,7 @@ static void select_workloads(void) {
 /* Where every atomic operation is a point most of them have to do nothing. */
 static unsigned draw_rate(struct weft__rng *rng) {
   static const unsigned rates[] = {0, 16384, 4096, 1024, 256, 64};
-  static const unsigned marked_rates[] = {0, 64, 16, 4, 2, 1};
+  static const unsigned marked_rates[] = {0, 4096, 1024, 256, 64, 16};
   if (stress_options.points >= 0) return (unsigned)stress_options.points;
   uint32_t i = stress_draw(rng, sizeof rates / sizeof rates[0]);
   return WEFT_POINTS ? rates[i] : marked_rates[i];
