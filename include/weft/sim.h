@@ -83,7 +83,7 @@ typedef struct weft_sim_report {
 } weft_sim_report;
 
 /* Runs fn(arg) once for each seed until one run returns a negative code: that code is returned, and
- * *ret (unless NULL) tells the seed. 0 when all went well. fn must leave arg as it found it, or begin by
+ * *ret (unless NULL) tells the seed, as does a line to the log. 0 when all went well. fn must leave arg as it found it, or begin by
  * setting it up: every run gets the same. When WEFT_SEED is set, only that seed is run.
  * Also WEFT_EBUSY when another thread of the process simulates or a runtime runs, WEFT_EINVAL for bad
  * options or a bad WEFT_SEED, WEFT_ENESTED inside a runtime, WEFT_ECHILD, and what weft_run answers. Of a

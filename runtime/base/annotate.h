@@ -61,6 +61,7 @@
 #include <sanitizer/lsan_interface.h>
 #endif
 #if WEFT__TSAN
+#include <sanitizer/common_interface_defs.h>
 #include <sanitizer/tsan_interface.h>
 /* Of sanitizer/linux_syscall_hooks.h, which gcc lacks. */
 void __sanitizer_syscall_pre_impl_close(long fd);
@@ -159,6 +160,15 @@ static inline void weft__note_given(void *lo, size_t size) {
 #else
   (void)lo;
   (void)size;
+#endif
+}
+
+/* Called when a tool ends the process after its report. */
+static inline void weft__note_death(void (*fn)(void)) {
+#if WEFT__NOTES
+  __sanitizer_set_death_callback(fn);
+#else
+  (void)fn;
 #endif
 }
 

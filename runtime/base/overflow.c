@@ -1,5 +1,6 @@
 /* The fault handler and its stacks. See overflow.h. */
 #include "base/overflow.h"
+#include "base/sim.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -78,6 +79,7 @@ static bool call_previous(const struct sigaction *previous, int sig, siginfo_t *
 static void on_fault(int sig, siginfo_t *info, void *context) {
   int saved = errno;
   bool overflow = report(info, context);
+  weft__sim_tell_seed();
   bool handled = call_previous(&before[sig == SIGSEGV ? 0 : 1], sig, info, context);
   if (overflow || !handled) die(sig, info);
   errno = saved;

@@ -73,6 +73,8 @@ void weft__sim_end(struct weft__sim_report *ret);
 /* ---- on the playing thread ---- */
 
 uint64_t weft__sim_seed(void);
+/* Says the seed on stderr when the caller plays a simulation. Safe in a signal handler. */
+void weft__sim_tell_seed(void);
 
 /* One of 0 .. n - 1, n >= 1. */
 uint32_t weft__sim_draw(uint32_t n);

@@ -1,5 +1,7 @@
 #include "core/simulate.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -230,6 +232,19 @@ static int find_series(const weft_sim_opts *o, struct series *ret) {
   return r < 0 ? r : 0;
 }
 
+/* Also for those who do not look at the report: a log that says no more than "failed" is worth little. */
+static void tell_failure(const weft_sim_opts *o, const weft_sim_report *r) {
+  char line[160];
+  snprintf(line, sizeof line,
+           "simulation with seed %" PRIu64 " failed: %d (%s); WEFT_SEED=%" PRIu64 " shows it again",
+           r->seed, r->code, r->code <= WEFT_EUSER ? "the program's own" : weft_err_name(r->code),
+           r->seed);
+  if (o->run && o->run->log)
+    o->run->log(line, o->run->log_arg);
+  else
+    fprintf(stderr, "weft: %s\n", line);
+}
+
 int weft_simulate(weft_fn fn, void *arg, const weft_sim_opts *opts, weft_sim_report *ret) {
   static const weft_sim_opts defaults;
   const weft_sim_opts *o = opts ? opts : &defaults;
@@ -252,6 +267,7 @@ int weft_simulate(weft_fn fn, void *arg, const weft_sim_opts *opts, weft_sim_rep
     report.runs = 0;
     r = next_run(fn, arg, o, s.first + i, site, &report);
     if (report.runs == 0) report.code = r; /* refused: no run */
+    if (r < 0 && report.runs) tell_failure(o, &report);
     report.runs += before;
   }
   if (ret) *ret = report;

@@ -9,6 +9,7 @@
 #include <weft.h>
 
 #include "base/clock.h"
+#include "child.h"
 #include "log_capture.h"
 #include "task_test.h"
 
@@ -361,6 +362,34 @@ static void a_job_has_the_stack_of_a_thread(void **state) {
   CHECK_INT(seen, 7);
 }
 
+/* ---- the end of the process ---- */
+
+static int abort_in_a_task(void *arg) {
+  (void)arg;
+  CHECK_INT(weft_yield(), 0);
+  abort();
+}
+
+static int fault_in_a_task(void *arg) {
+  (void)arg;
+  CHECK_INT(weft_yield(), 0);
+  return *(volatile int *)4096; /* nothing is mapped there */
+}
+
+static int run_seed_4321(void *fn) {
+  return weft_run(*(weft_fn *)fn, NULL, &(weft_run_opts){.seed = 4321});
+}
+
+static void a_process_that_dies_says_the_seed(void **state) {
+  static weft_fn fns[] = {abort_in_a_task, fault_in_a_task};
+  (void)state;
+  for (size_t i = 0; i < sizeof fns / sizeof fns[0]; i++) {
+    struct child_end end = child_run(run_seed_4321, &fns[i]);
+    CHECK(child_died(&end));
+    if (!CHECK(strstr(end.output, "WEFT_SEED=4321\n") != NULL)) print_error("%s", end.output);
+  }
+}
+
 /* ---- fork ---- */
 
 static int fork_and_look(void *arg) {
@@ -519,6 +548,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_sleep_for_ever_is_a_deadlock),
     cmocka_unit_test(tasks_that_survive_their_cancel_do_not_make_a_run_endless),
     cmocka_unit_test(a_job_has_the_stack_of_a_thread),
+    cmocka_unit_test(a_process_that_dies_says_the_seed),
     cmocka_unit_test(a_child_does_not_play_on),
     cmocka_unit_test(a_refused_series_reports_no_run),
     cmocka_unit_test(the_seed_of_the_environment_is_the_only_one),
