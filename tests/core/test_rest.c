@@ -132,6 +132,52 @@ static void a_pinned_task_is_woken_where_it_sleeps(void **state) {
   CHECK_INT(weft_run(use_threads_pinned, NULL, &(weft_run_opts){.workers = 3}), 0);
 }
 
+enum { BUSY = 2 };
+
+struct busy {
+  struct outsider outsider;
+  struct latch begun, released;
+};
+
+static int keep_a_worker_busy(void *arg) {
+  struct busy *b = arg;
+  latch_hit(&b->begun);
+  while (latch_hits(&b->released) == 0) weft__cpu_pause();
+  return 0;
+}
+
+static void *submit_to_the_sleeper(void *arg) {
+  struct busy *b = arg;
+  latch_wait_thread(&b->begun, BUSY);
+  while (weft__load_seq_u32(&b->outsider.rt->parked) != 1) sched_yield();
+  CHECK_INT(weft_submit(b->outsider.name, hit_and_return, &b->outsider.ran, NULL), 0);
+  latch_wait_thread(&b->outsider.ran, 1);
+  latch_hit(&b->released);
+  return NULL;
+}
+
+static int submit_while_others_are_busy(void *arg) {
+  (void)arg;
+  for (int i = 0; i < 20; i++) {
+    struct busy b = {.outsider = {.rt = weft__self()->rt, .name = weft_runtime_current()}};
+    weft_task t[BUSY];
+    pthread_t thread;
+    if (!CHECK_INT(pthread_create(&thread, NULL, submit_to_the_sleeper, &b), 0)) return 0;
+    for (int k = 0; k < BUSY; k++) t[k] = weft_spawn(keep_a_worker_busy, &b, NULL);
+    while (latch_hits(&b.released) == 0) CHECK_INT(weft_sleep(weft_ms(1)), 0);
+    for (int k = 0; k < BUSY; k++) CHECK_INT(weft_await(t[k]), 0);
+    pthread_join(thread, NULL);
+  }
+  return 0;
+}
+
+/* Whichever it is. Reserves would come to help. */
+static void the_only_worker_that_sleeps_is_found(void **state) {
+  (void)state;
+  weft_run_opts opts = {.workers = BUSY + 1, .no_reserve = true};
+  CHECK_INT(weft_run(submit_while_others_are_busy, NULL, &opts), 0);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(one_worker_comes_to_rest),
     cmocka_unit_test(an_exact_worker_comes_to_rest),
@@ -139,6 +185,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(five_workers_come_to_rest),
     cmocka_unit_test(without_reserves_and_searching_it_is_the_same),
     cmocka_unit_test(a_pinned_task_is_woken_where_it_sleeps),
+    cmocka_unit_test(the_only_worker_that_sleeps_is_found),
 };
 
 int main(int argc, char **argv) {

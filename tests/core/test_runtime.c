@@ -1,6 +1,7 @@
 /* A runtime from inside: what the options of a run make of it, and the table that others find it in. */
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <weft.h>
 
 #include "base/cpus.h"
@@ -122,6 +123,29 @@ static void a_task_runs_apart_only_if_its_options_need_it(void **state) {
   CHECK_INT(weft_run(await_with_options, NULL, &(weft_run_opts){.workers = 1}), 0);
 }
 
+/* "function+0x12" or an address: of each spawn its own. */
+static int compare_sites(void *arg) {
+  weft_task t[2];
+  char text[2][256];
+  const char *site[2];
+  (void)arg;
+  t[0] = weft_spawn(return_seven, NULL, NULL);
+  t[1] = weft_spawn(return_seven, NULL, NULL);
+  for (int i = 0; i < 2; i++) {
+    CHECK(weft_task_describe(t[i], text[i], sizeof text[i]) > 0);
+    site[i] = strstr(text[i], "spawned at ");
+    if (!CHECK(site[i] != NULL)) return OWN_ERROR;
+  }
+  CHECK(strcmp(site[0], site[1]) != 0);
+  for (int i = 0; i < 2; i++) CHECK_INT(weft_await(t[i]), 7);
+  return 0;
+}
+
+static void a_description_tells_where_a_task_was_spawned(void **state) {
+  (void)state;
+  CHECK_INT(weft_run(compare_sites, NULL, &(weft_run_opts){.workers = 1}), 0);
+}
+
 /* ---- the main task ---- */
 
 static int claim_main(void *arg) {
@@ -219,6 +243,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(without_a_timeout_the_shutdown_waits_for_ever),
     cmocka_unit_test(a_stack_may_have_every_size_up_to_the_largest),
     cmocka_unit_test(a_task_runs_apart_only_if_its_options_need_it),
+    cmocka_unit_test(a_description_tells_where_a_task_was_spawned),
     cmocka_unit_test(the_main_tasks_end_belongs_to_the_run),
     cmocka_unit_test(a_runtime_is_found_by_its_id_until_it_is_removed),
     cmocka_unit_test(a_runtime_that_refuses_waits_for_those_that_hold_it),
