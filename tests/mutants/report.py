@@ -52,14 +52,22 @@ def killers(results):
     return ['| program | killed |', '|---|---|'] + ['| %s | %d |' % k for k in c.most_common()]
 
 
-def markdown(results, possible, seed, sanitizers):
+def markdown(results, chosen, possible, seed, sanitizers):
     by_file, by_operator, total = count(results)
     named = 'all %d possible mutations' % possible
-    if len(results) < possible:
+    if len(chosen) < possible:
         named = 'a sample of %d (seed %d) of the %d possible mutations' % (
-            len(results), seed, possible)
+            len(chosen), seed, possible)
+    judged = {m for m, _outcome in results}
+    missing = Counter(m.operator for m in chosen if m not in judged)
     lines = ['# Mutants of runtime/core', '',
-             'What `scripts/proof --mutants` found in %s. How it works is told in' % named,
+             'What `scripts/proof --mutants` found in %s.' % named]
+    if missing:
+        headers = sum(m.file.endswith('.h') for m in chosen if m not in judged)
+        lines += ['%d of them were judged when the run was ended. The other %d (%d in headers) are:' % (
+            len(results), sum(missing.values()), headers),
+                  ', '.join('%d %s' % (missing[o], o) for o in OPERATORS if missing[o]) + '.']
+    lines += ['How it works is told in',
              '[judge.py](judge.py) and [mutations.py](mutations.py); what counts as equivalent or',
              'as tuning, with a reason each, in [accepted](accepted). "Invalid" does not build.',
              'The judge was the suite as it runs in an optimised build with its assertions, the',
