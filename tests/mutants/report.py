@@ -64,7 +64,7 @@ def markdown(results, chosen, possible, seed, sanitizers):
              'What `scripts/proof --mutants` found in %s.' % named]
     if missing:
         headers = sum(m.file.endswith('.h') for m in chosen if m not in judged)
-        lines += ['%d of them were judged when the run was ended. The other %d (%d in headers) are:' % (
+        lines += ['%d of them were judged when the run was ended. The other %d (%d in headers):' % (
             len(results), sum(missing.values()), headers),
                   ', '.join('%d %s' % (missing[o], o) for o in OPERATORS if missing[o]) + '.']
     lines += ['How it works is told in',
