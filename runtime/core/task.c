@@ -200,12 +200,3 @@ void weft__task_tell(struct weft__task *t, int code) {
   if (bits & WEFT__DETACHED) report_failure(t);
   weft__make_ready_chain(ready);
 }
-
-void weft__task_each_live(struct weft__task_pool *p, weft__task_visit *visit, void *arg) {
-  for (struct weft__task_slab *s = weft__load_acquire_ptr(&p->slabs); s; s = s->next)
-    for (int i = 0; i < WEFT__TASKS_PER_SLAB; i++) {
-      uint64_t word = weft__load_acquire_u64(&s->tasks[i].word);
-      unsigned phase = weft__word_phase(word);
-      if (phase != WEFT__FREE && phase != WEFT__DONE) visit(&s->tasks[i], word, arg);
-    }
-}

@@ -247,9 +247,17 @@ void weft__let_go(struct weft__task *t);
 void weft__task_tell(struct weft__task *t, int code);
 
 /* Visits every task that has not ended, with its claim word as it was then. Any thread; each of them may
- * change or end meanwhile. */
+ * change or end meanwhile. Inline, so that who is compiled without TSan visits without it. */
 typedef void weft__task_visit(struct weft__task *t, uint64_t word, void *arg);
-void weft__task_each_live(struct weft__task_pool *p, weft__task_visit *visit, void *arg);
+static inline void weft__task_each_live(struct weft__task_pool *p, weft__task_visit *visit,
+                                        void *arg) {
+  for (struct weft__task_slab *s = weft__load_acquire_ptr(&p->slabs); s; s = s->next)
+    for (int i = 0; i < WEFT__TASKS_PER_SLAB; i++) {
+      uint64_t word = weft__load_acquire_u64(&s->tasks[i].word);
+      unsigned phase = weft__word_phase(word);
+      if (phase != WEFT__FREE && phase != WEFT__DONE) visit(&s->tasks[i], word, arg);
+    }
+}
 
 /* Opens the gate for an error: true for the one who did. */
 bool weft__gate_open(struct weft__gate *g, int error);

@@ -111,7 +111,7 @@ EXACT_TEST(R2_timers_fire_by_deadline) {
   weft_ns begin = weft_now() + weft_ms(20) * COUNTS_SLOWER;
   for (int i = 0; i < N; i++) {
     int place = (i * 37) % N; /* every place once, shuffled */
-    s[i] = (struct sleeper){.place = place, .until = begin + weft_us(300 * place)};
+    s[i] = (struct sleeper){.place = place, .until = begin + weft_ms(2 * place)};
     weft_group_spawn(&g, sleep_and_note, &s[i], NULL);
   }
   CHECK_INT(weft_group_join(&g), 0);
