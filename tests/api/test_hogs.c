@@ -24,7 +24,7 @@ static void burn(weft_ns duration) {
 struct beside {
   atomic_bool stop;
   atomic_int ticks;
-  int ticks_in_slice;
+  atomic_int ticks_in_slice; /* written by each hog */
   struct latch ticking;
 };
 
@@ -42,7 +42,7 @@ static int hog_for_long(void *arg) {
   struct beside *b = arg;
   int before = atomic_load(&b->ticks);
   burn(weft_ms(300));
-  b->ticks_in_slice = atomic_load(&b->ticks) - before;
+  atomic_store(&b->ticks_in_slice, atomic_load(&b->ticks) - before);
   atomic_store(&b->stop, true);
   return 0;
 }
