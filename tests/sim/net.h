@@ -88,4 +88,26 @@ static inline void net_simulate(weft_fn fn, void *arg, uint64_t n,
   weft__sim_net_rates(NULL);
 }
 
+/* Latency and nothing else; far longer than a thread is kept off its CPU. */
+#define NET_LATENCY weft_ms(50)
+static const struct weft__sim_net_rates net_slow = {
+    .capacity = 100,
+    .latency_min = 50000000,
+    .latency_max = 50000000,
+};
+
+/* Defines a test whose block is the main task of a few simulated runs on such a network. */
+#define NET_TEST(name, rates, seeds)                                                               \
+  static void name##_body(void);                                                                   \
+  static int name##_main(void *arg) {                                                              \
+    (void)arg;                                                                                     \
+    name##_body();                                                                                 \
+    return weft_test_failed() ? WEFT_EUSER : 0;                                                    \
+  }                                                                                                \
+  static void name(void **state) {                                                                 \
+    (void)state;                                                                                   \
+    net_simulate(name##_main, NULL, seeds, rates);                                                 \
+  }                                                                                                \
+  static void name##_body(void)
+
 #endif

@@ -10,29 +10,6 @@
 #include "net.h"
 #include "task_test.h"
 
-/* Far longer than a thread is kept off its CPU. */
-#define LATENCY weft_ms(50)
-
-static const struct weft__sim_net_rates slow = {
-    .capacity = 100,
-    .latency_min = 50000000,
-    .latency_max = 50000000,
-};
-
-/* Defines a test whose block is the main task of a few simulated runs. */
-#define CALLS(name)                                                                                \
-  static void name##_body(void);                                                                   \
-  static int name##_main(void *arg) {                                                              \
-    (void)arg;                                                                                     \
-    name##_body();                                                                                 \
-    return weft_test_failed() ? WEFT_EUSER : 0;                                                    \
-  }                                                                                                \
-  static void name(void **state) {                                                                 \
-    (void)state;                                                                                   \
-    net_simulate(name##_main, NULL, 5, &slow);                                                     \
-  }                                                                                                \
-  static void name##_body(void)
-
 union address {
   struct sockaddr any;
   struct sockaddr_in in;
@@ -86,7 +63,7 @@ static void pass(weft_ns ns) {
   weft_sim_work(ns);
 }
 
-CALLS(a_connect_takes_a_round_trip) {
+NET_TEST(a_connect_takes_a_round_trip, &net_slow, 5) {
   int server = listen_at(80, 8), client = new_socket(AF_INET);
   char c;
   CHECK_INT(weft__sys_read(client, &c, 1), WEFT_ENOTCONN);
@@ -98,22 +75,22 @@ CALLS(a_connect_takes_a_round_trip) {
   CHECK_INT(state_of(client), 0);
   CHECK_INT(weft__sys_write(client, "x", 1), WEFT_EAGAIN);
   CHECK_INT(weft__fd_wait(server, WEFT__FD_READ), 0);
-  CHECK(weft_now() - begin >= LATENCY);
+  CHECK(weft_now() - begin >= NET_LATENCY);
   int served = accept_from(server);
   CHECK(weft__sim_net_owns(served));
   CHECK_INT(weft__fd_wait(client, WEFT__FD_WRITE), 0);
-  CHECK(weft_now() - begin >= 2 * LATENCY);
+  CHECK(weft_now() - begin >= 2 * NET_LATENCY);
   CHECK_INT(error_of(client), 0);
   CHECK_INT(connect_to(client, 80), WEFT_EISCONN);
   CHECK_INT(weft__sys_write(client, "x", 1), 1);
-  pass(2 * LATENCY);
+  pass(2 * NET_LATENCY);
   CHECK_INT(weft__sys_read(served, &c, 1), 1);
   net_close(served);
   net_close(client);
   net_close(server);
 }
 
-CALLS(nobody_there_refuses) {
+NET_TEST(nobody_there_refuses, &net_slow, 5) {
   int client = new_socket(AF_INET);
   CHECK_INT(connect_to(client, 80), WEFT_EINPROGRESS);
   CHECK_INT(weft__fd_wait(client, WEFT__FD_WRITE), 0);
@@ -122,14 +99,14 @@ CALLS(nobody_there_refuses) {
   CHECK_INT(error_of(client), 0);
   int server = listen_at(80, 8);
   CHECK_INT(connect_to(client, 80), WEFT_EINPROGRESS); /* it may try again */
-  pass(3 * LATENCY);
+  pass(3 * NET_LATENCY);
   CHECK_INT(error_of(client), 0);
   CHECK_INT(connect_to(client, 80), WEFT_EISCONN);
   net_close(client);
   net_close(server);
 }
 
-CALLS(a_socket_that_blocks_connects_and_accepts_in_virtual_time) {
+NET_TEST(a_socket_that_blocks_connects_and_accepts_in_virtual_time, &net_slow, 5) {
   int server = listen_at(80, 8), client = new_socket(AF_INET);
   CHECK_INT(weft__sys_fcntl(client, F_SETFL, 0), 0);
   CHECK_INT(weft__sys_fcntl(server, F_SETFL, 0), 0);
@@ -145,7 +122,7 @@ CALLS(a_socket_that_blocks_connects_and_accepts_in_virtual_time) {
   net_close(server);
 }
 
-CALLS(an_address_has_one_owner) {
+NET_TEST(an_address_has_one_owner, &net_slow, 5) {
   union address a = at_port(80), b;
   socklen_t len = sizeof b;
   int first = new_socket(AF_INET), second = new_socket(AF_INET), third = new_socket(AF_INET6);
@@ -169,7 +146,7 @@ CALLS(an_address_has_one_owner) {
   net_close(third);
 }
 
-CALLS(both_ends_know_their_names) {
+NET_TEST(both_ends_know_their_names, &net_slow, 5) {
   union address a = at_port(80), b, peer;
   socklen_t len = sizeof b;
   a.in.sin_addr.s_addr = htonl(INADDR_ANY);
@@ -177,7 +154,7 @@ CALLS(both_ends_know_their_names) {
   CHECK_INT(weft__sys_bind(server, &a.any, sizeof a.in), 0);
   CHECK_INT(weft__sys_listen(server, 1), 0);
   CHECK_INT(connect_to(client, 80), WEFT_EINPROGRESS);
-  pass(3 * LATENCY);
+  pass(3 * NET_LATENCY);
   int served = weft__sys_accept4(server, &peer.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
   CHECK_INT(weft__sys_fcntl(served, F_GETFL, 0), O_RDWR | O_NONBLOCK);
   CHECK_INT(weft__sys_fcntl(served, F_GETFD, 0), FD_CLOEXEC);
@@ -193,7 +170,7 @@ CALLS(both_ends_know_their_names) {
   net_close(server);
 }
 
-CALLS(a_queue_that_is_full_makes_clients_ask_again) {
+NET_TEST(a_queue_that_is_full_makes_clients_ask_again, &net_slow, 5) {
   int server = listen_at(80, 0), first = new_socket(AF_INET), second = new_socket(AF_INET);
   CHECK_INT(connect_to(first, 80), WEFT_EINPROGRESS);
   weft_ns begin = weft_now();
@@ -207,27 +184,27 @@ CALLS(a_queue_that_is_full_makes_clients_ask_again) {
   for (int i = 0; i < 5; i++) net_close(all[i]);
 }
 
-CALLS(a_listener_that_closes_resets_who_waits) {
+NET_TEST(a_listener_that_closes_resets_who_waits, &net_slow, 5) {
   int server = listen_at(80, 8), first = new_socket(AF_INET), second = new_socket(AF_INET);
   CHECK_INT(connect_to(first, 80), WEFT_EINPROGRESS);
-  pass(3 * LATENCY);
+  pass(3 * NET_LATENCY);
   CHECK_INT(connect_to(second, 80), WEFT_EINPROGRESS); /* it has not arrived yet */
   net_close(server);
-  pass(3 * LATENCY);
+  pass(3 * NET_LATENCY);
   CHECK_INT(error_of(first), WEFT_ECONNRESET);
   CHECK_INT(error_of(second), WEFT_ECONNREFUSED);
   net_close(first);
   net_close(second);
 }
 
-CALLS(a_client_may_be_gone_before_it_is_accepted) {
+NET_TEST(a_client_may_be_gone_before_it_is_accepted, &net_slow, 5) {
   int server = listen_at(80, 8), client = new_socket(AF_INET);
   char buf[8];
   CHECK_INT(connect_to(client, 80), WEFT_EINPROGRESS);
-  pass(3 * LATENCY);
+  pass(3 * NET_LATENCY);
   CHECK_INT(weft__sys_write(client, "bye", 3), 3);
   net_close(client);
-  pass(2 * LATENCY);
+  pass(2 * NET_LATENCY);
   int served = accept_from(server);
   CHECK_INT(weft__sys_read(served, buf, 8), 3);
   CHECK_INT(weft__sys_read(served, buf, 8), 0);
@@ -235,7 +212,7 @@ CALLS(a_client_may_be_gone_before_it_is_accepted) {
   net_close(server);
 }
 
-CALLS(a_local_socket_connects_at_once) {
+NET_TEST(a_local_socket_connects_at_once, &net_slow, 5) {
   union address a = {.un = {.sun_family = AF_UNIX, .sun_path = "/nowhere/socket"}}, b;
   socklen_t len = sizeof b;
   int server = new_socket(AF_UNIX), client = new_socket(AF_UNIX), second = new_socket(AF_UNIX);
@@ -258,7 +235,7 @@ CALLS(a_local_socket_connects_at_once) {
   for (int i = 0; i < 4; i++) net_close(all[i]);
 }
 
-CALLS(what_is_no_stream_is_the_kernels) {
+NET_TEST(what_is_no_stream_is_the_kernels, &net_slow, 5) {
   int fd = weft__sys_socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), on = 1;
   socklen_t len = sizeof on;
   CHECK(!weft__sim_net_owns(fd));

@@ -9,30 +9,6 @@
 #include "child.h"
 #include "net.h"
 
-/* Far longer than a thread is kept off its CPU. */
-#define LATENCY weft_ms(50)
-
-/* Latency without anything else. */
-static const struct weft__sim_net_rates slow = {
-    .capacity = 100,
-    .latency_min = 50000000,
-    .latency_max = 50000000,
-};
-
-/* Defines a test whose block is the main task of one simulated run on one worker. */
-#define CALLS(name, rates, seeds)                                                                  \
-  static void name##_body(void);                                                                   \
-  static int name##_main(void *arg) {                                                              \
-    (void)arg;                                                                                     \
-    name##_body();                                                                                 \
-    return weft_test_failed() ? WEFT_EUSER : 0;                                                    \
-  }                                                                                                \
-  static void name(void **state) {                                                                 \
-    (void)state;                                                                                   \
-    net_simulate(name##_main, NULL, seeds, rates);                                                 \
-  }                                                                                                \
-  static void name##_body(void)
-
 static int state_of(int fd, int events) {
   struct pollfd p = {.fd = fd, .events = (short)events};
   CHECK(weft__sys_poll(&p, 1, 0) >= 0);
@@ -45,7 +21,7 @@ static void pass(weft_ns ns) {
   weft_sim_work(ns);
 }
 
-CALLS(a_descriptor_has_a_number_that_no_other_has, &kind, 1) {
+NET_TEST(a_descriptor_has_a_number_that_no_other_has, &kind, 1) {
   int fds[2], real[2], more[2];
   net_pair(fds);
   CHECK(fds[0] >= 1 << 24 && fds[1] >= 1 << 24 && fds[0] != fds[1]);
@@ -67,7 +43,7 @@ CALLS(a_descriptor_has_a_number_that_no_other_has, &kind, 1) {
   CHECK_INT(close(real[0]) + close(real[1]), 0);
 }
 
-CALLS(bytes_arrive_after_the_latency, &slow, 3) {
+NET_TEST(bytes_arrive_after_the_latency, &net_slow, 3) {
   int fds[2];
   char buf[8];
   net_pair(fds);
@@ -77,8 +53,8 @@ CALLS(bytes_arrive_after_the_latency, &slow, 3) {
   CHECK_INT(weft__sys_read(fds[0], buf, 8), WEFT_EAGAIN);
   CHECK_INT(state_of(fds[0], ALL), POLLOUT);
   CHECK_INT(weft__fd_wait(fds[0], WEFT__FD_READ), 0);
-  CHECK(weft_now() - begin >= LATENCY);
-  CHECK(weft_now() - begin < 10 * LATENCY);
+  CHECK(weft_now() - begin >= NET_LATENCY);
+  CHECK(weft_now() - begin < 10 * NET_LATENCY);
   CHECK_INT(state_of(fds[0], ALL), POLLIN | POLLOUT);
   CHECK_INT(weft__sys_recv(fds[0], buf, 8, MSG_PEEK), 3);
   CHECK_INT(weft__sys_read(fds[0], buf, 2), 2);
@@ -88,7 +64,7 @@ CALLS(bytes_arrive_after_the_latency, &slow, 3) {
   net_close_pair(fds);
 }
 
-CALLS(a_buffer_is_bounded, &slow, 3) {
+NET_TEST(a_buffer_is_bounded, &net_slow, 3) {
   int fds[2];
   char buf[200] = {0};
   net_pair(fds);
@@ -96,17 +72,17 @@ CALLS(a_buffer_is_bounded, &slow, 3) {
   CHECK_INT(weft__sys_write(fds[1], buf, 60), 40); /* capacity is 100 */
   CHECK_INT(weft__sys_write(fds[1], buf, 60), WEFT_EAGAIN);
   CHECK_INT(state_of(fds[1], ALL), 0);
-  pass(2 * LATENCY);
+  pass(2 * NET_LATENCY);
   CHECK_INT(weft__sys_read(fds[0], buf, 30), 30);
   CHECK_INT(state_of(fds[1], ALL), POLLOUT);
   CHECK_INT(weft__sys_write(fds[1], buf, 60), 30);
   CHECK_INT(weft__sys_read(fds[0], buf, 200), 70);
-  pass(2 * LATENCY);
+  pass(2 * NET_LATENCY);
   CHECK_INT(weft__sys_read(fds[0], buf, 200), 30);
   net_close_pair(fds);
 }
 
-CALLS(vectors_and_messages_carry_data, &kind, 1) {
+NET_TEST(vectors_and_messages_carry_data, &kind, 1) {
   int fds[2];
   char a[3], b[4], c[8];
   struct iovec out[] = {{"one", 3}, {"", 0}, {"two", 3}};
@@ -128,7 +104,7 @@ CALLS(vectors_and_messages_carry_data, &kind, 1) {
   net_close_pair(fds);
 }
 
-CALLS(settings_are_kept, &kind, 1) {
+NET_TEST(settings_are_kept, &kind, 1) {
   int fds[2], n = -1;
   socklen_t len = sizeof n;
   CHECK_INT(weft__sys_socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
@@ -146,7 +122,7 @@ CALLS(settings_are_kept, &kind, 1) {
   net_close_pair(fds);
 }
 
-CALLS(the_end_comes_after_the_bytes, &slow, 3) {
+NET_TEST(the_end_comes_after_the_bytes, &net_slow, 3) {
   int fds[2];
   char buf[8];
   net_pair(fds);
@@ -161,7 +137,7 @@ CALLS(the_end_comes_after_the_bytes, &slow, 3) {
   net_close(fds[0]);
 }
 
-CALLS(half_of_a_stream_may_be_closed, &slow, 3) {
+NET_TEST(half_of_a_stream_may_be_closed, &net_slow, 3) {
   int fds[2];
   char buf[8];
   net_pair(fds);
@@ -169,20 +145,20 @@ CALLS(half_of_a_stream_may_be_closed, &slow, 3) {
   CHECK_INT(weft__sys_write(fds[0], "q", 1), 1);
   CHECK_INT(weft__sys_shutdown(fds[0], SHUT_WR), 0);
   CHECK_INT(weft__sys_write(fds[0], "q", 1), WEFT_EPIPE);
-  pass(2 * LATENCY);
+  pass(2 * NET_LATENCY);
   CHECK_INT(state_of(fds[1], ALL), POLLIN | POLLOUT | POLLRDHUP);
   CHECK_INT(weft__sys_read(fds[1], buf, 8), 1);
   CHECK_INT(weft__sys_read(fds[1], buf, 8), 0);
   CHECK_INT(weft__sys_write(fds[1], "answer", 6), 6); /* the other half is open */
   net_close(fds[1]);
-  pass(2 * LATENCY);
+  pass(2 * NET_LATENCY);
   CHECK_INT(weft__sys_read(fds[0], buf, 8), 6);
   CHECK_INT(weft__sys_read(fds[0], buf, 8), 0);
   CHECK_INT(state_of(fds[0], ALL), POLLIN | POLLOUT | POLLRDHUP | POLLHUP);
   net_close(fds[0]);
 }
 
-CALLS(a_reader_that_has_shut_is_not_written_to, &slow, 3) {
+NET_TEST(a_reader_that_has_shut_is_not_written_to, &net_slow, 3) {
   int fds[2];
   char buf[8];
   net_pair(fds);
@@ -190,7 +166,7 @@ CALLS(a_reader_that_has_shut_is_not_written_to, &slow, 3) {
   CHECK_INT(weft__sys_shutdown(fds[0], SHUT_RD), 0);
   CHECK_INT(weft__sys_read(fds[0], buf, 8), 0);
   CHECK_INT(weft__sys_write(fds[1], "lost", 4), 4); /* before the news has come */
-  pass(2 * LATENCY);
+  pass(2 * NET_LATENCY);
   CHECK_INT(weft__sys_write(fds[1], "x", 1), WEFT_EPIPE);
   net_close_pair(fds);
 }
@@ -203,16 +179,16 @@ static void cut(bool linger) {
   struct linger none = {.l_onoff = 1};
   net_pair(fds);
   CHECK_INT(weft__sys_write(fds[0], "first", 5), 5);
-  pass(2 * LATENCY);
+  pass(2 * NET_LATENCY);
   CHECK_INT(weft__sys_write(fds[0], "late", 4), 4);
   if (linger)
     CHECK_INT(weft__sys_setsockopt(fds[0], SOL_SOCKET, SO_LINGER, &none, sizeof none), 0);
   else
     CHECK_INT(weft__sys_write(fds[1], "unread", 6), 6);
-  if (!linger) pass(2 * LATENCY);
+  if (!linger) pass(2 * NET_LATENCY);
   if (linger) CHECK_INT(weft__sys_read(fds[1], buf, 8), 5);
   net_close(fds[0]);
-  pass(2 * LATENCY);
+  pass(2 * NET_LATENCY);
   CHECK_INT(state_of(fds[1], ALL), POLLIN | POLLOUT | POLLRDHUP | POLLHUP | POLLERR);
   if (!linger) {
     CHECK_INT(weft__sys_read(fds[1], buf, 5), 5); /* what has arrived is there */
@@ -229,29 +205,29 @@ static void cut(bool linger) {
   net_close(fds[1]);
 }
 
-CALLS(a_close_with_bytes_unread_resets, &slow, 3) {
+NET_TEST(a_close_with_bytes_unread_resets, &net_slow, 3) {
   cut(false);
 }
 
-CALLS(a_close_without_linger_loses_what_is_on_its_way, &slow, 3) {
+NET_TEST(a_close_without_linger_loses_what_is_on_its_way, &net_slow, 3) {
   cut(true);
 }
 
-CALLS(who_writes_to_a_closed_end_learns_of_it_later, &slow, 20) {
+NET_TEST(who_writes_to_a_closed_end_learns_of_it_later, &net_slow, 20) {
   int fds[2];
   net_pair(fds);
   net_close(fds[0]);
   CHECK_INT(weft__sys_write(fds[1], "lost", 4), 4);
-  pass(4 * LATENCY);
+  pass(4 * NET_LATENCY);
   CHECK_INT(weft__sys_write(fds[1], "x", 1), WEFT_ECONNRESET);
   CHECK_INT(weft__sys_write(fds[1], "x", 1), WEFT_EPIPE);
   net_close(fds[1]);
 }
 
-CALLS(a_reset_reaches_both_ends,
-      (&(struct weft__sim_net_rates){.capacity = 100, .reset = 1, .latency_min = 1000,
-                                     .latency_max = 1000}),
-      5) {
+NET_TEST(a_reset_reaches_both_ends,
+         (&(struct weft__sim_net_rates){
+             .capacity = 100, .reset = 1, .latency_min = 1000, .latency_max = 1000}),
+         5) {
   int fds[2];
   char c;
   net_pair(fds);
@@ -266,27 +242,28 @@ CALLS(a_reset_reaches_both_ends,
   net_close_pair(fds);
 }
 
-CALLS(nothing_follows_what_a_reset_has_lost, &slow, 5) {
-  struct weft__sim_net_rates cutting = slow;
+NET_TEST(nothing_follows_what_a_reset_has_lost, &net_slow, 5) {
+  struct weft__sim_net_rates cutting = net_slow;
   int fds[2];
   char buf[16];
   cutting.reset = 1;
   net_pair(fds);
   CHECK_INT(weft__sys_write(fds[0], "first", 5), 5);
-  pass(2 * LATENCY);
+  pass(2 * NET_LATENCY);
   CHECK_INT(weft__sys_write(fds[0], "lost", 4), 4);
   weft__sim_net_rates(&cutting);
   CHECK_INT(weft__sys_read(fds[1], buf, 1), 1);
-  weft__sim_net_rates(&slow);
+  weft__sim_net_rates(&net_slow);
   CHECK_INT(weft__sys_write(fds[0], "more", 4), 4); /* it does not know yet */
-  pass(2 * LATENCY);
+  pass(2 * NET_LATENCY);
   CHECK_INT(weft__sys_read(fds[1], buf, 16), 4);
   CHECK_INT(weft__sys_read(fds[1], buf, 16), WEFT_ECONNRESET);
   CHECK_INT(weft__sys_write(fds[0], "x", 1), WEFT_ECONNRESET);
   net_close_pair(fds);
 }
 
-CALLS(calls_are_interrupted, (&(struct weft__sim_net_rates){.capacity = 100, .interrupt = 2}), 5) {
+NET_TEST(calls_are_interrupted, (&(struct weft__sim_net_rates){.capacity = 100, .interrupt = 2}),
+         5) {
   int fds[2], n = 0;
   char c;
   net_pair(fds);
@@ -295,10 +272,14 @@ CALLS(calls_are_interrupted, (&(struct weft__sim_net_rates){.capacity = 100, .in
   net_close_pair(fds);
 }
 
-CALLS(a_pipe_has_no_latency_and_does_not_divide_small_writes,
-      (&(struct weft__sim_net_rates){.capacity = 1, .short_write = 1, .split = 1, .small = 2,
-                                     .latency_min = 1000000, .latency_max = 1000000}),
-      10) {
+NET_TEST(a_pipe_has_no_latency_and_does_not_divide_small_writes,
+         (&(struct weft__sim_net_rates){.capacity = 1,
+                                        .short_write = 1,
+                                        .split = 1,
+                                        .small = 2,
+                                        .latency_min = 1000000,
+                                        .latency_max = 1000000}),
+         10) {
   static char block[2 * PIPE_BUF];
   int fds[2];
   CHECK_INT(weft__sys_pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
@@ -324,7 +305,7 @@ CALLS(a_pipe_has_no_latency_and_does_not_divide_small_writes,
   net_close(fds[1]);
 }
 
-CALLS(a_descriptor_that_blocks_waits_in_virtual_time, &slow, 5) {
+NET_TEST(a_descriptor_that_blocks_waits_in_virtual_time, &net_slow, 5) {
   int fds[2];
   char buf[8];
   CHECK_INT(weft__sys_socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
@@ -332,11 +313,11 @@ CALLS(a_descriptor_that_blocks_waits_in_virtual_time, &slow, 5) {
   CHECK_INT(weft__sys_write(fds[0], "abc", 3), 3);
   CHECK_INT(weft__sys_recv(fds[1], buf, 8, MSG_DONTWAIT), WEFT_EAGAIN);
   CHECK_INT(weft__sys_read(fds[1], buf, 8), 3);
-  CHECK(weft_now() - begin >= LATENCY);
+  CHECK(weft_now() - begin >= NET_LATENCY);
   net_close_pair(fds);
 }
 
-CALLS(poll_waits_in_virtual_time, &slow, 5) {
+NET_TEST(poll_waits_in_virtual_time, &net_slow, 5) {
   int fds[2];
   net_pair(fds);
   struct pollfd p[] = {{fds[0], POLLIN, 0}, {-1, POLLIN, 0}, {fds[1], POLLIN, 0}};
@@ -346,7 +327,7 @@ CALLS(poll_waits_in_virtual_time, &slow, 5) {
   CHECK_INT(weft__sys_write(fds[0], "x", 1), 1);
   begin = weft_now();
   CHECK_INT(weft__sys_poll(p, 3, -1), 1);
-  CHECK(weft_now() - begin < 3 * LATENCY);
+  CHECK(weft_now() - begin < 3 * NET_LATENCY);
   CHECK_INT(p[0].revents, 0);
   CHECK_INT(p[2].revents, POLLIN);
   p[0].fd = STDIN_FILENO;
@@ -357,7 +338,7 @@ CALLS(poll_waits_in_virtual_time, &slow, 5) {
   net_close_pair(fds);
 }
 
-CALLS(one_thread_may_watch_a_descriptor_once, &kind, 1) {
+NET_TEST(one_thread_may_watch_a_descriptor_once, &kind, 1) {
   int fds[2];
   static const char key[2];
   net_pair(fds);
