@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
-#include <unistd.h>
 
 #include <weft/errors.h>
 
@@ -333,49 +331,6 @@ static void draw_temper(void) {
   draw_run();
 }
 
-/* ---- the end of the process ---- */
-
-static struct sigaction abort_before;
-
-void weft__sim_tell_seed(void) {
-  static const char text[] = "weft: that was in a simulation: WEFT_SEED=";
-  char line[sizeof text + 24];
-  size_t n = sizeof line;
-  uint64_t seed = sim.seed;
-  if (!weft__sim_playing) return;
-  line[--n] = '\n';
-  do {
-    line[--n] = (char)('0' + seed % 10);
-    seed /= 10;
-  } while (seed);
-  n -= sizeof text - 1;
-  for (size_t i = 0; i < sizeof text - 1; i++) line[n + i] = text[i];
-  ssize_t r = write(STDERR_FILENO, line + n, sizeof line - n);
-  (void)r;
-}
-
-static void on_abort(int sig) {
-  weft__sim_tell_seed();
-  (void)sigaction(sig, &abort_before, NULL);
-  (void)raise(sig);
-}
-
-/* A failed assertion of the program's own does not know of the seed. A handler of the program's has
- * precedence. */
-static void watch_abort(void) {
-  struct sigaction ours = {.sa_handler = on_abort};
-  sigemptyset(&ours.sa_mask);
-  if (sigaction(SIGABRT, NULL, &abort_before) != 0) return;
-  if (abort_before.sa_handler == SIG_DFL) (void)sigaction(SIGABRT, &ours, NULL);
-  weft__note_death(weft__sim_tell_seed);
-}
-
-static void forget_abort(void) {
-  struct sigaction now;
-  if (sigaction(SIGABRT, NULL, &now) == 0 && now.sa_handler == on_abort)
-    (void)sigaction(SIGABRT, &abort_before, NULL);
-}
-
 /* A child has none of the simulated threads, and must not play them: it has one thread of its own. */
 static void in_child(void) {
   if (!weft__sim_playing) return;
@@ -408,13 +363,13 @@ int weft__sim_begin(const struct weft__sim_setup *setup) {
   weft__sys_install(weft__sim_sys());
   weft__choice_set_hook(choose_for_worker, NULL);
   weft__sim_playing = true;
-  watch_abort();
+  weft__sim_watch_death();
   weft__point_set_hook(on_point);
   return 0;
 }
 
 void weft__sim_end(struct weft__sim_report *ret) {
-  forget_abort();
+  weft__sim_forget_death();
   weft__point_set_hook(NULL);
   weft__sim_playing = false;
   weft__choice_set_hook(NULL, NULL);

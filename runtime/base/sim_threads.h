@@ -1,4 +1,4 @@
-/* What the parts of the simulation share. For sim.c, sim_threads.c and sim_sys.c alone. */
+/* What the parts of the simulation share. For sim.c, sim_threads.c, sim_death.c and sim_sys.c alone. */
 #ifndef WEFT_BASE_SIM_THREADS_H
 #define WEFT_BASE_SIM_THREADS_H
 
@@ -78,6 +78,12 @@ int weft__sim_thread_detach(pthread_t id);
 struct weft__sim_thread *weft__sim_thread_by_id(pthread_t id);
 /* By its number; NULL when it is gone. */
 struct weft__sim_thread *weft__sim_thread_by_number(uint64_t number);
+
+/* ---- sim_death.c ---- */
+
+/* Between the two an abort says the seed first. */
+void weft__sim_watch_death(void);
+void weft__sim_forget_death(void);
 
 /* ---- sim_sys.c ---- */
 
