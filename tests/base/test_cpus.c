@@ -17,11 +17,12 @@
 
 /* ---- trees ---- */
 
-static char root[64];
+static char root[PATH_MAX / 2];
 
 static int make_root(void **state) {
   (void)state;
-  snprintf(root, sizeof root, "%s", "/tmp/weft-test-cpus-XXXXXX");
+  const char *folder = getenv("TMPDIR");
+  snprintf(root, sizeof root, "%s/weft-test-cpus-XXXXXX", folder && *folder ? folder : P_tmpdir);
   return mkdtemp(root) ? 0 : -1;
 }
 
