@@ -125,7 +125,10 @@ WEFT_BEGIN_DECLS
   X(WEFT_ESELF, -5003, "a task waits for itself")                                                  \
   X(WEFT_ECLOSED, -5004, "closed while or before it was used")                                     \
   X(WEFT_EPROC, -5005, "the worker process died while it ran the job")                             \
-  X(WEFT_ESTATE, -5006, "called at the wrong time or in the wrong order")
+  X(WEFT_ESTATE, -5006, "called at the wrong time or in the wrong order")                          \
+  X(WEFT_EPENDING, -5007, "it is not over yet: there is no result")                                \
+  X(WEFT_EBROKEN, -5008, "the barrier was broken")                                                 \
+  X(WEFT_ELAGGED, -5009, "fell behind: items were dropped")
 
 #define WEFT_ERRNO_MAP(X) WEFT_ERRNO_MAP_UV(X) WEFT_ERRNO_MAP_SYSTEM(X) WEFT_ERRNO_MAP_PRIVATE(X)
 

@@ -66,7 +66,7 @@ int weft_await(weft_task t);
 /* Waits until the task has ended and leaves the handle as it is. Writes the task's code to *ret_code
  * (may be NULL) and returns 0; or WEFT_ECANCELED if the caller was cancelled, which leaves the task alone.
  * [task] [suspends] [cancel point]. asyncio: wait({task}) */
-int weft_wait(weft_task t, int *ret_code);
+int weft_task_wait(weft_task t, int *ret_code);
 
 /* Lets the task run on its own and consumes the handle. A failure (other than WEFT_ECANCELED) is
  * reported to the log when it happens. 0 or WEFT_ESTALE.

@@ -98,7 +98,8 @@ static int take_place(struct group *g) {
   if (!full || g->aborting) {
     g->live++;
   } else {
-    int r = weft__waitq_wait(&g->spawners, &g->lock);
+    static const struct weft__wait_kind place = {"a place in a group"};
+    int r = weft__waitq_wait(&g->spawners, &g->lock, &place, g);
     if (r < 0) return r;
     weft__spin_lock(&g->lock);
   }

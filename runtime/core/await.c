@@ -135,7 +135,7 @@ int weft_await(weft_task h) {
   return code;
 }
 
-int weft_wait(weft_task h, int *ret_code) {
+int weft_task_wait(weft_task h, int *ret_code) {
   struct weft__task *cur = weft__current_task();
   if (!cur) return weft__no_task();
   struct weft__task *t = h.slot_;

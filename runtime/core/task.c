@@ -142,8 +142,12 @@ bool weft__gate_open(struct weft__gate *g, int error) {
 bool weft__waiter_fire(struct weft__waiter *rec, int code) {
   struct weft__gate *g = rec->gate;
   rec->code = code;
+  if (g && g->event) {
+    g->event(g, rec);
+    return false;
+  }
   if (g) {
-    if (g->fail_fast && code < 0) {
+    if (g->fail_fast && code < 0 && !(g->spare_cancelled && code == WEFT_ECANCELED)) {
       if (!weft__gate_open(g, code)) return false;
     } else {
       uint32_t left = weft__load_relaxed_u32(&g->left);

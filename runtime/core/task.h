@@ -25,6 +25,7 @@
 #include "base/spin.h"
 #include "base/stack.h"
 #include "core/claim.h"
+#include "core/waitkind.h"
 
 struct weft__runtime;
 struct weft__task;
@@ -34,12 +35,20 @@ struct weft_timeout;
 
 #define WEFT__NEVER UINT64_MAX
 
-/* Counts events for a task that waits for several. Lives on the waiting task's stack; the event
- * that brings `left` to zero wins the wait. */
+struct weft__waiter;
+
+/* Between the events and the wait of a task that waits for several: counts them, or does with each
+ * what `event` says. Where it counts it lives on the waiting task's stack, and the event that brings
+ * `left` to zero wins the wait. */
 struct weft__gate {
   weft__atomic_u32 left; /* acq_rel decrements: the last one sees what the others wrote */
-  bool fail_fast;        /* set before the wait: an error opens the gate at once */
-  int error;             /* that error: written by who opened the gate, before the wait is won */
+  /* Constant while anything is watched: */
+  bool fail_fast;       /* an error opens the gate at once */
+  bool spare_cancelled; /* but WEFT_ECANCELED does not */
+  /* Not NULL: takes every event instead, under the source's lock; it makes ready whom it wakes.
+   * rec->code is the event's. */
+  void (*event)(struct weft__gate *g, struct weft__waiter *rec);
+  int error; /* of fail_fast: written by who opened the gate, before the wait is won */
 };
 
 /* One wait in one source's list. Guarded by the source's lock while it is linked; filled by the
@@ -98,6 +107,10 @@ struct weft__task {
   struct weft__task *link[2]; /* guarded by the lock of the list it is in (enum weft__link) */
 
   struct weft__waiter wait;   /* the record of a wait on one thing */
+  /* What the wait in progress is for; meaningless otherwise. By the task, before it parks; read by
+   * whoever looks, who makes sure by the claim word that the wait lasted while it looked. Relaxed. */
+  weft__atomic_ptr wait_kind;   /* const struct weft__wait_kind * */
+  weft__atomic_ptr wait_object; /* the lock, the queue, the awaited task ... */
   struct weft__spin lock;     /* guards watchers */
   struct weft__list watchers; /* who waits for the end; a valid ring while WATCHED */
   struct weft__list siblings; /* guarded by the owner's lock */
@@ -155,6 +168,17 @@ static inline void weft__task_set_name(struct weft__task *t, const char *name) {
 }
 static inline const char *weft__task_name(struct weft__task *t) {
   return weft__load_acquire_ptr(&t->name);
+}
+
+/* The calling task is about to wait for object. */
+static inline void weft__waits_for(struct weft__task *t, const struct weft__wait_kind *kind,
+                                   const void *object) {
+#ifdef WEFT_MODEL /* nothing depends on it: the explorer need not try its orders */
+  (void)t, (void)kind, (void)object;
+#else
+  weft__store_relaxed_ptr(&t->wait_kind, (void *)(uintptr_t)kind);
+  weft__store_relaxed_ptr(&t->wait_object, (void *)(uintptr_t)object);
+#endif
 }
 
 /* Handles. */

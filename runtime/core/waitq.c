@@ -9,7 +9,8 @@ void weft__waitq_init(struct weft__waitq *q) {
   weft__list_init(&q->waiters);
 }
 
-int weft__waitq_wait(struct weft__waitq *q, struct weft__spin *lock) {
+int weft__waitq_wait(struct weft__waitq *q, struct weft__spin *lock,
+                     const struct weft__wait_kind *kind, const void *object) {
   struct weft__task *t = weft__current_task();
   struct weft__waiter *rec = &t->wait;
   int r = weft__wait_open(t, false, &rec->ticket);
@@ -19,6 +20,7 @@ int weft__waitq_wait(struct weft__waitq *q, struct weft__spin *lock) {
   }
   rec->task = t;
   rec->gate = NULL;
+  weft__waits_for(t, kind, object);
   weft__list_push_back(&q->waiters, &rec->link);
   weft__spin_unlock(lock);
   r = weft__wait_park(t, rec->ticket, WEFT__NEVER);

@@ -7,6 +7,7 @@
 
 #include "base/list.h"
 #include "base/spin.h"
+#include "core/waitkind.h"
 
 struct weft__waitq {
   struct weft__list waiters; /* guarded by the owner's lock */
@@ -15,8 +16,10 @@ struct weft__waitq {
 void weft__waitq_init(struct weft__waitq *q);
 
 /* Called by a task with the owner's lock held, which it releases. Waits for its turn: 0 when it was
- * passed on to it, WEFT_ECANCELED (then it was not, and nothing was taken). */
-int weft__waitq_wait(struct weft__waitq *q, struct weft__spin *lock);
+ * passed on to it, WEFT_ECANCELED or WEFT_ENOMEM (then it was not, and nothing was taken). kind and
+ * object say to others what it waits for. */
+int weft__waitq_wait(struct weft__waitq *q, struct weft__spin *lock,
+                     const struct weft__wait_kind *kind, const void *object);
 
 /* Passes the turn to the oldest waiter: true if there was one. Called with the lock held, from any
  * thread. */

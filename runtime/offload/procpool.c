@@ -23,7 +23,8 @@ int weft__procpool_acquire(struct weft_procpool *pool, struct weft__procslot **r
     return WEFT_ECLOSED;
   }
   if (pool->nidle == pool->granted) {
-    int r = weft__waitq_wait(&pool->waiters, &pool->lock); /* gives the lock back */
+    static const struct weft__wait_kind free_process = {"a process of a pool"};
+    int r = weft__waitq_wait(&pool->waiters, &pool->lock, &free_process, pool); /* unlocks */
     if (r < 0) return r;
     weft__spin_lock(&pool->lock);
     WEFT__ASSERT(pool->granted > 0);

@@ -60,7 +60,7 @@ TASK_TEST(what_a_task_wrote_is_seen_after_its_await) {
 TASK_TEST(T13_awaiting_oneself_is_eself_and_changes_nothing) {
   weft_task me = weft_current();
   CHECK_INT(weft_await(me), WEFT_ESELF);
-  CHECK_INT(weft_wait(me, NULL), WEFT_ESELF);
+  CHECK_INT(weft_task_wait(me, NULL), WEFT_ESELF);
   CHECK_INT(weft_wait_for_task(me, weft_ms(1)), WEFT_ESELF);
   CHECK_INT(weft_task_error(me), 0);
   CHECK_INT(weft_task_done(me), 0);
@@ -261,19 +261,19 @@ TASK_TEST(T8_a_cancel_travels_to_the_innermost_task) {
   CHECK_INT(p.awaited, WEFT_ECANCELED);
 }
 
-/* ---- weft_wait ---- */
+/* ---- weft_task_wait ---- */
 
 TASK_TEST(W1_wait_writes_the_code_and_leaves_the_handle) {
   weft_task t = weft_spawn(return_own_error, NULL, NULL);
   int code = 0;
-  CHECK_INT(weft_wait(t, &code), 0);
+  CHECK_INT(weft_task_wait(t, &code), 0);
   CHECK_INT(code, OWN_ERROR);
   code = 0;
-  CHECK_INT(weft_wait(t, &code), 0);
+  CHECK_INT(weft_task_wait(t, &code), 0);
   CHECK_INT(code, OWN_ERROR);
-  CHECK_INT(weft_wait(t, NULL), 0);
+  CHECK_INT(weft_task_wait(t, NULL), 0);
   CHECK_INT(weft_await(t), OWN_ERROR);
-  CHECK_INT(weft_wait(t, NULL), WEFT_ESTALE);
+  CHECK_INT(weft_task_wait(t, NULL), WEFT_ESTALE);
 }
 
 struct wait_for_one {
@@ -285,7 +285,7 @@ struct wait_for_one {
 static int wait_given(void *arg) {
   struct wait_for_one *w = arg;
   latch_hit(&w->at_work);
-  w->result = weft_wait(w->t, &w->code);
+  w->result = weft_task_wait(w->t, &w->code);
   return w->result;
 }
 
@@ -315,7 +315,7 @@ TASK_TEST(a_waiter_that_was_cancelled_may_wait_again) {
     CHECK_INT(weft_await(waiter), WEFT_ECANCELED);
   }
   latch_hit(&release);
-  CHECK_INT(weft_wait(t, NULL), 0);
+  CHECK_INT(weft_task_wait(t, NULL), 0);
   CHECK_INT(weft_await(t), 0);
 }
 
@@ -361,7 +361,7 @@ TASK_TEST(T9_every_waiter_sees_that_the_task_was_cancelled) {
 TASK_TEST(waiting_begins_a_task_that_nobody_began) {
   weft_task t = weft_spawn(return_seven, NULL, NULL);
   int code = 0;
-  CHECK_INT(weft_wait(t, &code), 0);
+  CHECK_INT(weft_task_wait(t, &code), 0);
   CHECK_INT(code, 7);
   CHECK_INT(weft_await(t), 7);
 }
@@ -374,7 +374,7 @@ TASK_TEST(done_is_0_then_1_and_never_goes_back) {
   CHECK_INT(weft_task_done(t), 0);
   CHECK_INT(weft_task_done(weft_current()), 0);
   latch_hit(&release);
-  CHECK_INT(weft_wait(t, NULL), 0);
+  CHECK_INT(weft_task_wait(t, NULL), 0);
   for (int i = 0; i < 10; i++) CHECK_INT(weft_task_done(t), 1);
   CHECK_INT(weft_await(t), 0);
   CHECK_INT(weft_task_done(t), WEFT_ESTALE);
@@ -414,7 +414,7 @@ static int detach_some(void *arg) {
   (void)arg;
   weft_detach(weft_spawn(return_own_error, NULL, &(weft_spawn_opts){.name = "fails later"}));
   weft_task t = weft_spawn(return_own_error, NULL, &(weft_spawn_opts){.name = "failed before"});
-  CHECK_INT(weft_wait(t, NULL), 0);
+  CHECK_INT(weft_task_wait(t, NULL), 0);
   weft_detach(t);
   weft_detach(weft_spawn(return_seven, NULL, &(weft_spawn_opts){.name = "succeeds"}));
   weft_detach(weft_spawn(return_given, &cancelled, &(weft_spawn_opts){.name = "cancelled"}));

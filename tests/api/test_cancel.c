@@ -151,7 +151,7 @@ static int stay_cancelled(void *arg) {
     CHECK_INT(weft_sleep(weft_ms(1)), WEFT_ECANCELED);
   }
   weft_task t = weft_spawn(hit_and_park, parked, NULL);
-  CHECK_INT(weft_wait(t, &code), WEFT_ECANCELED);
+  CHECK_INT(weft_task_wait(t, &code), WEFT_ECANCELED);
   CHECK_INT(code, 12345);
   CHECK_INT(weft_task_done(t), 0);
   CHECK_INT(weft_cancelling(t), 0);
@@ -189,7 +189,7 @@ TASK_TEST(T5_a_task_may_catch_its_cancel_and_go_on) {
   weft_task t = weft_spawn(catch_and_go_on, &parked, NULL);
   CHECK_INT(latch_wait(&parked, 1), 0);
   CHECK_INT(weft_cancel(t), 1);
-  CHECK_INT(weft_wait(t, NULL), 0);
+  CHECK_INT(weft_task_wait(t, NULL), 0);
   CHECK_INT(weft_cancelling(t), 1);
   CHECK_INT(weft_await(t), 8);
 }
@@ -291,7 +291,7 @@ TASK_TEST(T10_an_ended_task_cannot_be_cancelled_and_its_count_stays) {
   CHECK_INT(latch_wait(&l[0], 1), 0);
   CHECK_INT(weft_cancel(t), 1);
   latch_hit(&l[1]);
-  CHECK_INT(weft_wait(t, NULL), 0);
+  CHECK_INT(weft_task_wait(t, NULL), 0);
   CHECK_INT(weft_cancel(t), 0);
   CHECK_INT(weft_cancel(t), 0);
   CHECK_INT(weft_cancelling(t), 1);

@@ -229,9 +229,9 @@ static void two_runs_take_the_same_steps(void **state) {
 EXACT_TEST(a_task_that_never_has_to_wait_keeps_running) {
   int runs = 0;
   weft_task done = weft_spawn(return_zero, NULL, NULL), other;
-  CHECK_INT(weft_wait(done, NULL), 0);
+  CHECK_INT(weft_task_wait(done, NULL), 0);
   other = weft_spawn(count_runs, &runs, NULL);
-  for (int i = 0; i < count(COUNT_TASKS); i++) CHECK_INT(weft_wait(done, NULL), 0);
+  for (int i = 0; i < count(COUNT_TASKS); i++) CHECK_INT(weft_task_wait(done, NULL), 0);
   CHECK_INT(runs, 0);
   CHECK_INT(weft_await(other), 0);
   CHECK_INT(weft_await(done), 0);

@@ -32,7 +32,7 @@ static int call_everything(weft_task t, weft_runtime rt) {
   EXPECT(weft_run(hit_and_return, &runs, NULL), WEFT_ECHILD);
   EXPECT(weft_task_error(weft_spawn(hit_and_return, &runs, NULL)), WEFT_ECHILD);
   EXPECT(weft_await(t), WEFT_ECHILD);
-  EXPECT(weft_wait(t, NULL), WEFT_ECHILD);
+  EXPECT(weft_task_wait(t, NULL), WEFT_ECHILD);
   EXPECT(weft_detach(t), WEFT_ECHILD);
   EXPECT(weft_cancel(t), WEFT_ECHILD);
   EXPECT(weft_cancelling(t), WEFT_ECHILD);

@@ -76,7 +76,7 @@ TASK_TEST(G2_an_error_that_is_already_there_is_the_result) {
   weft_task t[2] = {weft_spawn(hit_and_park, &parked, NULL),
                     weft_spawn(return_own_error, NULL, NULL)};
   CHECK_INT(latch_wait(&parked, 1), 0);
-  CHECK_INT(weft_wait(t[1], NULL), 0);
+  CHECK_INT(weft_task_wait(t[1], NULL), 0);
   CHECK_INT(weft_gather(t, 2, NULL), OWN_ERROR);
 }
 
@@ -170,8 +170,8 @@ static int fail_twice(void *arg) {
   t[0] = weft_spawn(return_own_error, NULL, &(weft_spawn_opts){.name = "first failure"});
   t[1] = weft_spawn(return_own_error, NULL, &(weft_spawn_opts){.name = "second failure"});
   t[2] = weft_spawn(wait_for_latch, &release, NULL);
-  CHECK_INT(weft_wait(t[0], NULL), 0);
-  CHECK_INT(weft_wait(t[1], NULL), 0);
+  CHECK_INT(weft_task_wait(t[0], NULL), 0);
+  CHECK_INT(weft_task_wait(t[1], NULL), 0);
   CHECK_INT(weft_gather(t, 3, NULL), OWN_ERROR);
   latch_hit(&release);
   return wait_until_live(1);

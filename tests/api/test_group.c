@@ -261,7 +261,7 @@ TASK_TEST(TG4_a_childs_error_wins_over_the_owners_cancel) {
   weft_task t = weft_spawn(own_parked_children, &o, NULL);
   CHECK_INT(latch_wait(&o.ready, 1), 0);
   CHECK_INT(weft_cancel(t), 1);
-  CHECK_INT(weft_wait(t, NULL), 0);
+  CHECK_INT(weft_task_wait(t, NULL), 0);
   CHECK_INT(weft_await(t), WEFT_EINVAL);
   CHECK_INT(o.joined, WEFT_EINVAL);
   /* The cancel is not lost: it was delivered by the join and stays until it is caught. */
@@ -294,7 +294,7 @@ TASK_TEST(join_waits_for_its_children_however_often_the_owner_is_cancelled) {
     CHECK_INT(weft_task_done(t), 0);
   }
   latch_hit(&l[1]);
-  weft_wait(t, NULL);
+  weft_task_wait(t, NULL);
   CHECK_INT(latch_hits(&l[2]), 1);
   CHECK_INT(weft_await(t), WEFT_ECANCELED);
 }

@@ -206,7 +206,7 @@ static int everything_in_one_function(void *arg) {
     weft_shield_begin();
     r = r ? r : weft_await(a) - 7;
     weft_shield_end();
-    r = r ? r : weft_wait(b, NULL);
+    r = r ? r : weft_task_wait(b, NULL);
     r = r ? r : weft_await(b) - 7;
     r = r ? r : weft_group_join(&g);
     r = weft_timeout_end(&s, r);

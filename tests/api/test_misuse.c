@@ -20,7 +20,7 @@ static void every_task_call_is_enotask(void) {
   CHECK_INT(weft_await(failed), WEFT_ENOTASK);
   CHECK_INT(weft_detach(failed), WEFT_ENOTASK);
   CHECK_INT(weft_cancel(failed), WEFT_ENOTASK);
-  CHECK_INT(weft_wait(failed, NULL), WEFT_ENOTASK);
+  CHECK_INT(weft_task_wait(failed, NULL), WEFT_ENOTASK);
   CHECK_INT(weft_sleep(1), WEFT_ENOTASK);
   CHECK_INT(weft_sleep(-1), WEFT_ENOTASK);
   CHECK_INT(weft_yield(), WEFT_ENOTASK);
@@ -88,7 +88,7 @@ static void every_call_is_estale(weft_task t) {
   char text[64];
   int codes[2] = {12345, 12345};
   CHECK_INT(weft_await(t), WEFT_ESTALE);
-  CHECK_INT(weft_wait(t, codes), WEFT_ESTALE);
+  CHECK_INT(weft_task_wait(t, codes), WEFT_ESTALE);
   CHECK_INT(weft_detach(t), WEFT_ESTALE);
   CHECK_INT(weft_cancel(t), WEFT_ESTALE);
   CHECK_INT(weft_cancelling(t), WEFT_ESTALE);

@@ -51,7 +51,7 @@ static void rounds(weft_fn victim, int n, int steps) {
     r.victim = weft_spawn(victim, &r, NULL);
     weft_task canceller = weft_spawn(cancel_victim, &r, NULL);
     int code = 0;
-    CHECK_INT(weft_wait(r.victim, &code), 0);
+    CHECK_INT(weft_task_wait(r.victim, &code), 0);
     CHECK_INT(weft_await(canceller), 0);
     CHECK_INT(weft_await(r.victim), code);
     if (!consistent(&r, code)) return;
@@ -171,7 +171,7 @@ TASK_TEST(a_foreign_threads_cancel_meets_the_end_of_a_task) {
     r.victim = weft_spawn(i % 2 ? compute : yield_once, &r, NULL);
     atomic_store(&f.round, &r);
     int code = 0;
-    CHECK_INT(weft_wait(r.victim, &code), 0);
+    CHECK_INT(weft_task_wait(r.victim, &code), 0);
     while (atomic_load(&f.round)) CHECK_INT(weft_yield(), 0);
     CHECK_INT(weft_await(r.victim), code);
     consistent(&r, code);
@@ -203,7 +203,7 @@ TASK_TEST(several_cancels_meet_and_are_all_counted) {
     for (int k = 0; k < 5; k++) weft_group_spawn(&g, cancel_many, &m, NULL);
     CHECK_INT(weft_group_join(&g), 0);
     int code = 0;
-    CHECK_INT(weft_wait(m.victim, &code), 0);
+    CHECK_INT(weft_task_wait(m.victim, &code), 0);
     CHECK_INT(atomic_load(&m.accepted) + atomic_load(&m.refused), 5);
     CHECK_INT(weft_cancelling(m.victim), atomic_load(&m.accepted));
     CHECK_INT(code, atomic_load(&m.accepted) ? WEFT_ECANCELED : 3);
@@ -243,7 +243,7 @@ TASK_TEST(a_wake_up_meets_its_timeout_and_nothing_is_lost) {
     weft_timeout s;
     weft_task t = weft_spawn(nap, &r, NULL);
     CHECK_INT(weft_timeout_begin(&s, weft_us(25 + i % 13)), 0);
-    int code = 12345, w = weft_wait(t, &code);
+    int code = 12345, w = weft_task_wait(t, &code);
     CHECK(w == 0 || w == WEFT_ECANCELED);
     CHECK_INT(code, w == 0 ? 3 : 12345); /* cut: nothing was taken */
     CHECK_INT(weft_timeout_end(&s, w), w == 0 ? 0 : WEFT_ETIMEDOUT);

@@ -102,7 +102,7 @@ TASK_TEST(T19_a_cancelled_sleep_drops_its_timer) {
     CHECK_INT(latch_wait(&parked, i), 0);
     weft_cancel(t);
   }
-  CHECK_INT(weft_wait(t, NULL), 0);
+  CHECK_INT(weft_task_wait(t, NULL), 0);
   CHECK_INT(weft_detach(t), 0);
 }
 
@@ -138,10 +138,10 @@ TASK_TEST(T18_yield_lets_the_others_run) {
 TASK_TEST(a_task_that_never_has_to_wait_lets_others_run_now_and_then) {
   struct latch flag = {0};
   weft_task done = weft_spawn(return_zero, NULL, NULL);
-  CHECK_INT(weft_wait(done, NULL), 0);
+  CHECK_INT(weft_task_wait(done, NULL), 0);
   weft_task other = weft_spawn(hit_and_return, &flag, NULL);
   while (latch_hits(&flag) == 0)
-    if (!CHECK_INT(weft_wait(done, NULL), 0)) break; /* never suspends by itself */
+    if (!CHECK_INT(weft_task_wait(done, NULL), 0)) break; /* never suspends by itself */
   CHECK_INT(weft_await(other), 0);
   CHECK_INT(weft_await(done), 0);
 }

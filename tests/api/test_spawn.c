@@ -126,7 +126,7 @@ TASK_TEST(a_copied_argument_lives_until_the_handle_is_consumed) {
   _Atomic(struct job *) seen = NULL;
   struct job j = {.id = 5, .text = "job 5", .seen = &seen};
   weft_task t = weft_spawn(check_job, &j, &(weft_spawn_opts){.arg_size = sizeof j});
-  CHECK_INT(weft_wait(t, NULL), 0);
+  CHECK_INT(weft_task_wait(t, NULL), 0);
   /* Whatever freed memory would be used for again. */
   for (int i = 0; i < 100; i++) CHECK_INT(weft_await(weft_spawn(return_seven, NULL, NULL)), 7);
   CHECK_INT(atomic_load(&seen)->id, 5);
@@ -284,7 +284,7 @@ TASK_TEST(a_null_function_is_refused) {
 TASK_TEST(the_error_of_a_live_or_ended_task_is_0) {
   weft_task t = weft_spawn(return_own_error, NULL, NULL);
   CHECK_INT(weft_task_error(t), 0);
-  CHECK_INT(weft_wait(t, NULL), 0);
+  CHECK_INT(weft_task_wait(t, NULL), 0);
   CHECK_INT(weft_task_error(t), 0);
   CHECK_INT(weft_task_error(weft_current()), 0);
   CHECK_INT(weft_await(t), OWN_ERROR);
@@ -294,7 +294,7 @@ static void every_call_answers(weft_task t, int error) {
   char text[64];
   int codes[1] = {12345};
   CHECK_INT(weft_task_error(t), error);
-  CHECK_INT(weft_wait(t, codes), error);
+  CHECK_INT(weft_task_wait(t, codes), error);
   CHECK_INT(weft_cancel(t), error);
   CHECK_INT(weft_cancelling(t), error);
   CHECK_INT(weft_uncancel(t), error);
@@ -357,7 +357,7 @@ TASK_TEST(describe_tells_an_ended_task_from_a_live_one) {
   weft_task t = weft_spawn(wait_for_latch, &release, &(weft_spawn_opts){.name = "x"});
   CHECK(weft_task_describe(t, live, sizeof live) > 0);
   latch_hit(&release);
-  CHECK_INT(weft_wait(t, NULL), 0);
+  CHECK_INT(weft_task_wait(t, NULL), 0);
   CHECK(weft_task_describe(t, ended, sizeof ended) > 0);
   CHECK(strcmp(live, ended) != 0);
   CHECK_INT(weft_await(t), 0);
@@ -386,7 +386,7 @@ TASK_TEST(T15_the_list_holds_the_live_tasks_and_no_ended_one) {
   CHECK_INT(self, 1);
   for (int i = 0; i < N; i++) {
     weft_cancel(t[i]);
-    CHECK_INT(weft_wait(t[i], NULL), 0);
+    CHECK_INT(weft_task_wait(t[i], NULL), 0);
   }
   CHECK_INT(weft_tasks(list, N + 8), 1); /* ended, though their handles are not consumed */
   for (int i = 0; i < N; i++) CHECK_INT(weft_await(t[i]), WEFT_ECANCELED);

@@ -145,7 +145,7 @@ TASK_TEST(X2_a_task_that_refuses_the_cancel_gives_its_own_value) {
 
 TASK_TEST(X4_wait_for_task_with_no_time_gives_a_done_tasks_code) {
   weft_task t = weft_spawn(return_seven, NULL, NULL);
-  CHECK_INT(weft_wait(t, NULL), 0);
+  CHECK_INT(weft_task_wait(t, NULL), 0);
   CHECK_INT(weft_wait_for_task(t, 0), 7);
 }
 

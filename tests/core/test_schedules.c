@@ -127,7 +127,7 @@ static int watch_all(void *arg) {
     weft_timeout scope;
     bool bounded = weft_sim_random(2);
     if (bounded) weft_timeout_begin(&scope, weft_us(weft_sim_random(80)));
-    int r = weft_wait(w[k].task, &code);
+    int r = weft_task_wait(w[k].task, &code);
     HOLDS(r == 0 ? code == w[k].code : code == -77);
     HOLDS(r == 0 || (bounded && r == WEFT_ECANCELED));
     if (bounded) {

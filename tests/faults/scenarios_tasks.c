@@ -20,7 +20,7 @@ static int await_some(void *arg) {
   t[5] = weft_spawn(scene_yield_seven, NULL, &(weft_spawn_opts){.pinned = true});
   value = 0; /* t[2] has a copy */
   int code = -1;
-  int r = STEP(weft_wait(t[1], &code), 0, TASK_CODES);
+  int r = STEP(weft_task_wait(t[1], &code), 0, TASK_CODES);
   HOLDS((r == 0) == (code != -1));
   if (r == 0) STEP(code, 7, TASK_CODES);
   char line[128];

@@ -56,7 +56,7 @@ static int tasks_in_time(void *arg) {
   weft_timeout s;
   int code = 1234;
   STEP(weft_timeout_begin(&s, weft_sec(3600)), 0, 0);
-  int r = STEP(weft_wait(peek, &code), 0, WEFT_ENOMEM);
+  int r = STEP(weft_task_wait(peek, &code), 0, WEFT_ENOMEM);
   HOLDS((r == 0) == (code != 1234));
   STEP(weft_timeout_end(&s, 0), 0, 0);
   STEP(weft_await(peek), 0, WEFT_ENOMEM);

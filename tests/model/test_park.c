@@ -75,7 +75,7 @@ static const struct model detach =
 /* A semaphore as the floor above makes it: a turn that nobody waits for is kept. */
 static int acquire(void) {
   weft__spin_lock(&S.lock);
-  if (S.turns == 0) return weft__waitq_wait(&S.queue, &S.lock);
+  if (S.turns == 0) return weft__waitq_wait(&S.queue, &S.lock, NULL, NULL);
   S.turns--;
   weft__spin_unlock(&S.lock);
   return 0;

@@ -23,7 +23,7 @@ static int nap(void *arg) {
 static int wait_for_early(void *arg) {
   struct meeting *m = arg;
   int r = weft_yield();
-  return r < 0 ? r : weft_wait(m->early, NULL);
+  return r < 0 ? r : weft_task_wait(m->early, NULL);
 }
 
 static int meetings(void *arg) {

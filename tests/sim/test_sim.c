@@ -273,7 +273,7 @@ static void the_first_failing_seed_is_reported_and_fails_again(void **state) {
 
 static int wait_for_each_other(void *arg) {
   weft_task *other = arg;
-  return weft_wait(*other, NULL);
+  return weft_task_wait(*other, NULL);
 }
 
 static int deadlock(void *arg) {
@@ -318,7 +318,7 @@ static int wait_shielded(void *arg) {
   if (r < 0) return r;
   weft_shield_begin();
   latch_hit(&h->pair->shielded);
-  return weft_wait(h->pair->task[h->other], NULL);
+  return weft_task_wait(h->pair->task[h->other], NULL);
 }
 
 static int leave_two_that_wait(void *arg) {

@@ -139,7 +139,7 @@ static int fds_main(void *arg) {
     stress_count(STRESS_CANCELS, c->cut);
     /* One that never began has not closed its end. */
     int code;
-    EXPECT_INT(weft_wait(c->to.task, &code), 0);
+    EXPECT_INT(weft_task_wait(c->to.task, &code), 0);
     if (c->to.mark.begun == 0) close(c->to.fd);
   }
   for (int i = 0; i < all->n; i++) check_channel(&all->channels[i]);

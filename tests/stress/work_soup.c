@@ -145,7 +145,7 @@ static int wait_limited(struct bit *b) {
   if (stress_one_in(&b->rng, 2) || weft_task_error(t) < 0)
     r = weft__fd_wait(b->soup->pipe[0], WEFT__FD_READ);
   else
-    r = weft_wait(t, &code);
+    r = weft_task_wait(t, &code);
   r = weft_timeout_end(&limit, r);
   EXPECT(r == 0 || r == WEFT_ETIMEDOUT || r == WEFT_ECANCELED || r == WEFT_EEXIST ||
          r == WEFT_ESTALE || r == WEFT_ESELF);

@@ -42,7 +42,7 @@ static void in_order(struct node *child, unsigned n, bool reverse, bool look) {
   for (unsigned k = 0; k < n; k++) {
     unsigned i = reverse ? n - 1 - k : k;
     int code = -1;
-    if (look) EXPECT_INT(weft_wait(t[i], &code), 0);
+    if (look) EXPECT_INT(weft_task_wait(t[i], &code), 0);
     EXPECT_INT(weft_await(t[i]), look ? code : 1);
     EXPECT_INT(weft_await(t[i]), WEFT_ESTALE);
   }
