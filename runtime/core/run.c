@@ -224,6 +224,7 @@ static int make_runtime(struct weft__runtime **ret, const weft_run_opts *o, uint
   weft__task_pool_init(&rt->tasks, rt);
   weft__tasklist_init(&rt->ready, WEFT__LINK_READY);
   weft__tasklist_init(&rt->unstarted, WEFT__LINK_START);
+  weft__closers_init(&rt->closers);
   r = make_workers(rt, seed);
   if (r == 0) {
     unsigned most = o->blocking_threads ? o->blocking_threads : BLOCKING_THREADS;

@@ -8,6 +8,7 @@
 #include <weft/run.h>
 
 #include "core/blocking.h"
+#include "core/closer.h"
 #include "core/task.h"
 #include "core/tasklist.h"
 
@@ -66,6 +67,7 @@ struct weft__runtime {
   struct weft__tasklist ready;     /* ready tasks with no room in a ring, or from foreign threads */
   struct weft__tasklist unstarted; /* unstarted ones likewise */
   struct weft__blocking blocking;
+  struct weft__closers closers; /* of objects that are open beyond their tasks: weft__closer_add */
   struct weft__monitor *monitor;
   struct weft__runtime *next; /* in the table of running runtimes; guarded by its lock */
 };

@@ -23,8 +23,8 @@ static void find_cancelled(struct weft__task *t, uint64_t word, void *arg) {
  * for at growing intervals. */
 static void cancel_latecomers(struct weft__runtime *rt, uint64_t now) {
   if (now < rt->sweep_at) return;
-  bool cancelled = false;
-  weft__task_each_live(&rt->tasks, find_cancelled, &cancelled);
+  bool cancelled = weft__closers_run(&rt->closers); /* what is alive then is their business */
+  if (!cancelled) weft__task_each_live(&rt->tasks, find_cancelled, &cancelled);
   if (!cancelled) weft__task_each_live(&rt->tasks, cancel_one, NULL);
   if (rt->sweep_every < REPORT_EVERY_NS) rt->sweep_every *= 2;
   rt->sweep_at = now + rt->sweep_every;
@@ -80,9 +80,8 @@ uint64_t weft__tasks_live(struct weft__runtime *rt) {
 }
 
 void weft__shutdown_step(struct weft__runtime *rt, struct weft__worker *w) {
-  (void)w;
   if (weft__life(rt) == WEFT__RUNS) begin(rt);
-  if (weft__tasks_live(rt) == 0) {
+  if (weft__tasks_live(rt) == 0 && !weft__closers_begin(&rt->closers, w)) {
     end(rt, false);
     return;
   }

@@ -4,7 +4,8 @@
  *   2. every task that is alive is cancelled;
  *   3. while any is alive the workers go on; what remains is named once a second;
  *   4. tasks that were started meanwhile are cancelled when no other is alive;
- *   5. when none is, or the shutdown's time has run out, life becomes ENDED and the threads leave.
+ *   5. when none is, what is still open is closed by tasks (closer.h), until nothing is;
+ *   6. then, or when the shutdown's time has run out, life becomes ENDED and the threads leave.
  */
 #ifndef WEFT_CORE_SHUTDOWN_H
 #define WEFT_CORE_SHUTDOWN_H
