@@ -7,6 +7,7 @@
  *   weft/group.h     groups of tasks that end together, and gather
  *   weft/timeout.h   deadlines around any code: timeout scopes and wait_for
  *   weft/offload.h   calls that block (threads) and jobs that must be isolated (processes)
+ *   weft/report.h    failures that nobody is there to hear of: the error handler
  *   weft/errors.h    the error codes and their texts
  *   weft/time.h      nanoseconds
  *   weft/version.h   the version
@@ -26,6 +27,7 @@
 #include <weft/errors.h>
 #include <weft/group.h>
 #include <weft/offload.h>
+#include <weft/report.h>
 #include <weft/run.h>
 #include <weft/sim.h>
 #include <weft/task.h>

@@ -26,6 +26,12 @@ typedef int (*weft_fn)(void *arg);
  * the runtime; must not call weft functions. */
 typedef void (*weft_log_fn)(const char *line, void *log_arg);
 
+struct weft_report;
+
+/* Is told what has no caller who could be told (weft/report.h). Returns 0 or more when it has dealt
+ * with the report, a negative code when it could not: then the log gets it after all. */
+typedef int (*weft_error_fn)(const struct weft_report *report, void *arg);
+
 /* Every field may be left zero: zero means the default named beside it. */
 typedef struct weft_run_opts {
   int workers;       /* worker threads; default: WEFT_WORKERS, else the CPUs usable by the process
@@ -41,10 +47,12 @@ typedef struct weft_run_opts {
       shutdown_timeout; /* how long to wait at the end for tasks that ignore their cancel and for
                                pool jobs that still run; default: without limit */
   unsigned blocking_threads; /* most threads of the blocking pool; default 512 */
-  uint64_t seed;             /* not 0: simulate, with this seed (weft/sim.h); default: WEFT_SEED when
+  uint64_t seed;   /* not 0: simulate, with this seed (weft/sim.h); default: WEFT_SEED when
                                it is set, else real threads */
-  weft_log_fn log;           /* default: stderr */
+  weft_log_fn log; /* default: stderr */
   void *log_arg;
+  weft_error_fn on_error; /* the error handler (weft/report.h); default: a line to the log */
+  void *on_error_arg;
 } weft_run_opts;
 
 enum {

@@ -53,7 +53,7 @@ static void on_overflow(const struct weft__overflow *o) {
   struct text t = {.len = 0};
   put(&t, o->by_owner ? "weft: stack overflow in "
                       : "weft: a stray write into the guard of a stack by ");
-  put_task(&t, weft__current_task());
+  put_task(&t, weft__stack_task());
   put(&t, " (stack size ");
   put_number(&t, weft__stack_nominal(o->stack) / 1024, 10);
   put(&t, " KiB; .stack_size of its spawn makes it larger)\n");
@@ -63,9 +63,9 @@ static void on_overflow(const struct weft__overflow *o) {
 
 static void context(char *buf, size_t size) {
   struct text t = {.len = 0};
-  if (weft__current_task()) {
+  if (weft__stack_task()) {
     put(&t, " in ");
-    put_task(&t, weft__current_task());
+    put_task(&t, weft__stack_task());
   }
   t.buf[t.len] = '\0';
   snprintf(buf, size, "%s", t.buf);

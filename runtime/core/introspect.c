@@ -5,6 +5,7 @@
 
 #include <weft/task.h>
 
+#include "core/introspect.h"
 #include "core/park.h"
 #include "core/ready.h"
 #include "core/spawn.h"
@@ -59,8 +60,7 @@ static const char *state_name(uint64_t word, struct weft__task *t) {
   }
 }
 
-/* "function+0x12" where the symbol is known, else the address. */
-static void symbol(const void *address, char *buf, size_t size) {
+void weft__symbol(const void *address, char *buf, size_t size) {
   Dl_info info;
   if (address && dladdr(address, &info) && info.dli_sname) {
     size_t offset = (size_t)((const char *)address - (const char *)info.dli_saddr);
@@ -75,25 +75,29 @@ void weft__task_label(struct weft__task *t, char *buf, size_t size) {
   if (name)
     snprintf(buf, size, "'%s'", name);
   else
-    symbol(weft__load_acquire_ptr(&t->fn), buf, size);
+    weft__symbol(weft__load_acquire_ptr(&t->fn), buf, size);
+}
+
+int weft__task_describe(struct weft__task *t, uint64_t word, char *buf, size_t size) {
+  char fn[96], site[96], name[96];
+  const char *given = weft__task_name(t);
+  weft__symbol(weft__load_acquire_ptr(&t->fn), fn, sizeof fn);
+  weft__symbol(weft__load_acquire_ptr(&t->site), site, sizeof site);
+  snprintf(name, sizeof name, "%s", given ? given : "-");
+  return snprintf(buf, size, "task %u '%s' %s%s, runs %s, spawned at %s",
+                  (unsigned)weft__word_key(word), name, state_name(word, t),
+                  weft__word_count(word) ? ", cancel requested" : "", fn, site);
 }
 
 int weft_task_describe(weft_task h, char *buf, size_t size) {
   if (weft__in_child()) return WEFT_ECHILD;
   if (!h.slot_) return weft__handle_error(h);
-  struct weft__task *t = h.slot_;
   uint64_t word = word_of(h);
   if (!word) return WEFT_ESTALE;
-  char fn[96], site[96], name[96];
-  const char *given = weft__task_name(t);
-  symbol(weft__load_acquire_ptr(&t->fn), fn, sizeof fn);
-  symbol(weft__load_acquire_ptr(&t->site), site, sizeof site);
-  snprintf(name, sizeof name, "%s", given ? given : "-");
-  const char *state = state_name(word, t);
-  const char *cancelled = weft__word_count(word) ? ", cancel requested" : "";
-  if (!word_of(h)) return WEFT_ESTALE;
-  return snprintf(buf, size, "task %u '%s' %s%s, runs %s, spawned at %s",
-                  (unsigned)weft__word_key(word), name, state, cancelled, fn, site);
+  char text[WEFT__DESCRIPTION];
+  weft__task_describe(h.slot_, word, text, sizeof text);
+  if (!word_of(h)) return WEFT_ESTALE; /* another task by now: what was read may be its */
+  return snprintf(buf, size, "%s", text);
 }
 
 int weft_tasks(weft_task *tasks, size_t max) {

@@ -57,6 +57,7 @@ static bool env_set(const char *name) {
 static int apply_options(struct weft__runtime *rt, const weft_run_opts *o) {
   rt->log = o->log;
   rt->log_arg = o->log_arg;
+  weft__reports_init(&rt->reports, o->on_error, o->on_error_arg);
   int n = choose_workers(rt, o);
   if (n < 0) return n;
   if (o->shutdown_timeout < 0) return WEFT_EINVAL;
@@ -168,8 +169,9 @@ static void report_unread(struct weft__runtime *rt) {
       if (!(word & WEFT__TAKEN) && t->code < 0 && t->code != WEFT_ECANCELED) {
         char label[128];
         weft__task_label(t, label, sizeof label);
-        weft__log(rt, "task %s failed and was never awaited: %s (%s)", label,
-                  weft_err_name(t->code), weft_strerror(t->code));
+        weft__report(rt, t, &(weft_report){.kind = WEFT_REPORT_UNAWAITED, .code = t->code},
+                     "task %s failed and was never awaited: %s (%s)", label, weft_err_name(t->code),
+                     weft_strerror(t->code));
       }
       weft__free(t->copy);
     }

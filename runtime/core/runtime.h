@@ -9,6 +9,7 @@
 
 #include "core/blocking.h"
 #include "core/closer.h"
+#include "core/report.h"
 #include "core/task.h"
 #include "core/tasklist.h"
 
@@ -36,6 +37,7 @@ struct weft__runtime {
   struct weft__simulated *sim; /* or NULL: the threads are the system's */
   weft_log_fn log;
   void *log_arg;
+  struct weft__reports reports; /* weft__report: what has no caller to be told */
 
   weft__atomic_u32 life;      /* enum weft__life; release by worker 0, acquire by the others. Who
                                  sleeps is unparked after it */

@@ -36,6 +36,11 @@ struct weft__task *weft__current_task(void) {
   return w ? w->current : NULL;
 }
 
+struct weft__task *weft__stack_task(void) {
+  struct weft__worker *w = weft__self();
+  return !w ? NULL : w->current ? w->current : w->behind;
+}
+
 bool weft__in_child(void) {
   return weft__load_relaxed_u32(&in_child) != 0;
 }

@@ -33,6 +33,10 @@ void weft__self_set(struct weft__worker *w);
 /* The running task, or NULL outside one. */
 struct weft__task *weft__current_task(void);
 
+/* The task whose stack the caller runs on: the running one, or the one that a report interrupts. For those
+ * who look at stacks. Safe in a signal handler. */
+struct weft__task *weft__stack_task(void);
+
 /* True in a child made by fork in a process whose runtime was running: nothing works there. */
 bool weft__in_child(void);
 

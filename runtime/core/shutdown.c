@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "core/cancel.h"
+#include "core/introspect.h"
 #include "core/worker.h"
 
 #define REPORT_EVERY_NS WEFT__NS_PER_SEC
@@ -35,10 +36,12 @@ static void cancel_latecomers(struct weft__runtime *rt, uint64_t now) {
 static void name_one(struct weft__task *t, uint64_t word, void *arg) {
   unsigned *named = arg;
   if ((*named)++ >= NAMED_AT_MOST) return;
-  char line[256];
+  char line[WEFT__DESCRIPTION];
   weft_task h = weft__handle(t, word);
-  if (weft_task_describe(h, line, sizeof line) > 0)
-    weft__log(t->rt, "still alive after its cancel: %s", line);
+  if (weft_task_describe(h, line, sizeof line) <= 0) return;
+  weft_report r = {.kind = WEFT_REPORT_REMAINS, .task = h, .task_description = line};
+  r.task_name = weft_task_name(h);
+  weft__report(t->rt, NULL, &r, "still alive after its cancel: %s", line);
 }
 
 static void report_remaining(struct weft__runtime *rt, uint64_t now) {
@@ -46,7 +49,9 @@ static void report_remaining(struct weft__runtime *rt, uint64_t now) {
   rt->report_at = now + REPORT_EVERY_NS;
   unsigned named = 0;
   weft__task_each_live(&rt->tasks, name_one, &named);
-  if (named > NAMED_AT_MOST) weft__log(rt, "and %u more", named - NAMED_AT_MOST);
+  if (named > NAMED_AT_MOST)
+    weft__report(rt, NULL, &(weft_report){.kind = WEFT_REPORT_REMAINS}, "and %u more",
+                 named - NAMED_AT_MOST);
 }
 
 static void begin(struct weft__runtime *rt) {

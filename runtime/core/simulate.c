@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/choice.h"
 #include "base/clock.h"
+#include "base/memory.h"
 #include "base/point.h"
 #include "base/sim.h"
 #include "base/sim_net.h"
@@ -33,18 +34,31 @@ static void set_self(void *w) {
 }
 
 static weft__context *task_context(void) {
-  struct weft__task *t = weft__current_task();
+  struct weft__task *t = weft__stack_task();
   return t ? t->ctx : NULL;
 }
 
 /* ---- when nothing can go on ---- */
 
+/* The lines of a report; what finds no room is left out. */
+struct lines {
+  char text[6144];
+  size_t used;
+  unsigned named;
+};
+
+static void add_line(struct lines *l, const char *line) {
+  size_t room = sizeof l->text - l->used;
+  int n = snprintf(l->text + l->used, room, "%s%s", l->used ? "\n  " : "", line);
+  if (n > 0 && (size_t)n < room) l->used += (size_t)n;
+}
+
 static void name_one(struct weft__task *t, uint64_t word, void *arg) {
-  unsigned *named = arg;
+  struct lines *l = arg;
   char line[256];
-  if ((*named)++ < NAMED_AT_MOST &&
+  if (l->named++ < NAMED_AT_MOST &&
       weft_task_describe(weft__handle(t, word), line, sizeof line) > 0)
-    weft__log(t->rt, "  %s", line);
+    add_line(l, line);
 }
 
 static void cancel_one(struct weft__task *t, uint64_t word, void *arg) {
@@ -53,12 +67,22 @@ static void cancel_one(struct weft__task *t, uint64_t word, void *arg) {
 }
 
 static void report_deadlock(struct weft__simulated *sim) {
-  unsigned named = 0;
-  weft__log(sim->rt,
-            "simulation with seed %llu: deadlock: every task waits, and nothing is awaited:",
-            (unsigned long long)sim->seed);
-  weft__task_each_live(&sim->rt->tasks, name_one, &named);
-  if (named > NAMED_AT_MOST) weft__log(sim->rt, "  and %u more", named - NAMED_AT_MOST);
+  char line[128];
+  struct lines *l = weft__zalloc(sizeof *l);
+  weft_report r = {.kind = WEFT_REPORT_DEADLOCK, .code = WEFT_EDEADLK};
+  snprintf(line, sizeof line,
+           "simulation with seed %" PRIu64 ": deadlock: every task waits, and nothing is awaited:",
+           sim->seed);
+  r.message = line;
+  if (l) {
+    add_line(l, line);
+    weft__task_each_live(&sim->rt->tasks, name_one, l);
+    snprintf(line, sizeof line, "and %u more", l->named - NAMED_AT_MOST);
+    if (l->named > NAMED_AT_MOST) add_line(l, line);
+    r.message = l->text;
+  }
+  weft__report(sim->rt, NULL, &r, NULL);
+  weft__free(l);
 }
 
 /* What does not end by a cancel is left where it is, its memory with it. */

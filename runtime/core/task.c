@@ -164,8 +164,9 @@ static void report_failure(struct weft__task *t) {
   if (t->code >= 0 || t->code == WEFT_ECANCELED) return;
   char label[128];
   weft__task_label(t, label, sizeof label);
-  weft__log(t->rt, "task %s failed and nobody awaits it: %s (%s)", label, weft_err_name(t->code),
-            weft_strerror(t->code));
+  weft__report(t->rt, t, &(weft_report){.kind = WEFT_REPORT_TASK, .code = t->code},
+               "task %s failed and nobody awaits it: %s (%s)", label, weft_err_name(t->code),
+               weft_strerror(t->code));
 }
 
 void weft__let_go(struct weft__task *t) {

@@ -55,6 +55,9 @@ struct weft__worker {
   /* The worker's own; constant, or touched by its thread only. */
   struct weft__runtime *rt;
   struct weft__task *current;
+  struct weft__task
+      *behind; /* whose stack it is while the program's code for reports runs on it, and
+                                current is NULL (report.c) */
   struct weft__task_cache cache;
   enum weft__post post;
   unsigned index; /* of a reserve: of the worker it stands in for */

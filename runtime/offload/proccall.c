@@ -109,9 +109,11 @@ static int try_once(struct weft_procpool *pool, struct weft__procslot *s, struct
 
 static void report_zygote(struct weft_procpool *pool) {
   if (weft__xchg_u32(&pool->zygote_reported, 1)) return;
-  weft__log(weft__current_task()->rt,
-            "process pool: the zygote (pid %ld) is gone, processes that die are not replaced",
-            (long)pool->zygote.pid);
+  weft_report r = {.kind = WEFT_REPORT_PROCESS, .code = WEFT_EPROC, .object = pool};
+  r.object_kind = "process pool";
+  weft__report(weft__current_task()->rt, NULL, &r,
+               "process pool: the zygote (pid %ld) is gone, processes that die are not replaced",
+               (long)pool->zygote.pid);
 }
 
 static int run(struct weft_procpool *pool, struct weft__procslot *s, struct request *req) {
