@@ -4,7 +4,10 @@
  *
  *   weft/run.h       start the runtime, its options, its statistics
  *   weft/task.h      spawn, await, cancel, sleep, yield, names, the list of live tasks
- *   weft/group.h     groups of tasks that end together, and gather
+ *   weft/group.h     groups of tasks that end together
+ *   weft/wait.h      gather, wait, select, as_completed, map: several things at once
+ *   weft/future.h    results that arrive later, from anywhere
+ *   weft/awaitable.h one type for everything that can be waited for, and how to make your own
  *   weft/timeout.h   deadlines around any code: timeout scopes and wait_for
  *   weft/offload.h   calls that block (threads) and jobs that must be isolated (processes)
  *   weft/report.h    failures that nobody is there to hear of: the error handler
@@ -24,7 +27,9 @@
 #ifndef WEFT_H
 #define WEFT_H
 
+#include <weft/awaitable.h>
 #include <weft/errors.h>
+#include <weft/future.h>
 #include <weft/group.h>
 #include <weft/offload.h>
 #include <weft/report.h>
@@ -34,5 +39,6 @@
 #include <weft/time.h>
 #include <weft/timeout.h>
 #include <weft/version.h>
+#include <weft/wait.h>
 
 #endif

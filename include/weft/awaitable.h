@@ -54,10 +54,11 @@ WEFT_BEGIN_DECLS
 /* One who waits, in the list of one source. Opaque; the runtime makes them. */
 typedef struct weft_watch weft_watch;
 
-/* A list of them, guarded by the object's own lock; empty when zeroed. */
-typedef struct weft_watchers {
-  void *first_;
-  void *last_;
+/* A list of them, guarded by the object's own lock; opaque, empty when zeroed. Must not be copied or
+ * moved while somebody is in it. */
+typedef union weft_watchers {
+  void *align_;
+  unsigned char opaque_[2 * sizeof(void *)];
 } weft_watchers;
 
 /* What an awaitable can do. The object's functions are called by the waiting task, on its thread, with
@@ -99,6 +100,24 @@ void weft_watchers_fire(weft_watchers *list, int code);
  * A handle that carries its spawn's error makes an awaitable that answers that error.
  * [any thread] [never suspends] */
 weft_awaitable weft_task_awaitable(weft_task t);
+
+/* Waits until a is over and returns its code; consumes it if it can be consumed. When the caller is
+ * cancelled a is cancelled first and its end waited for: its code is the result, WEFT_ECANCELED if it
+ * gave way. One that cannot be cancelled is left as it is, with WEFT_ECANCELED.
+ * WEFT_ESTALE, WEFT_ESELF, WEFT_EINVAL for one that cannot be waited for.
+ * [task] [suspends] [cancel point]. asyncio: await a */
+int weft_await_any(weft_awaitable a);
+
+/* The same, at most for `limit`; then a is cancelled, its end waited for, and WEFT_ETIMEDOUT returned, or
+ * its code if it did not give way. limit <= 0: its code if it is over, else it is cancelled at once.
+ * [task] [suspends] [cancel point]. asyncio: wait_for(a, timeout) */
+int weft_wait_for_any(weft_awaitable a, weft_ns limit);
+
+/* Waits until a is over and returns its code, but a cancel of the caller does not reach it: the caller
+ * gets WEFT_ECANCELED and a goes on. Consumes a if it can be consumed: a task whose awaiter was cancelled
+ * runs on detached, and a failure of it is reported when it happens.
+ * [task] [suspends] [cancel point]. asyncio: await shield(a) */
+int weft_shield(weft_awaitable a);
 
 WEFT_END_DECLS
 #endif

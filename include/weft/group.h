@@ -1,4 +1,4 @@
-/* Groups: tasks that are started together and end together. asyncio: TaskGroup, gather.
+/* Groups: tasks that are started together and end together. asyncio: TaskGroup.
  *
  *   weft_group g = WEFT_GROUP_INIT;
  *   for (int i = 0; i < n; i++)
@@ -69,16 +69,6 @@ int weft_group_status(const weft_group *g, size_t index);
 
 /* Gives back the codes that COLLECT kept. Not needed with FAIL_FAST. [task] [never suspends] */
 void weft_group_done(weft_group *g);
-
-/* Waits for n tasks that are already spawned, in any order, and consumes their handles.
- * ret_codes NULL: returns 0 when all have succeeded, or the first error as soon as it happens; the
- * other tasks then run on, detached (so their arguments must not be on the caller's stack: use a group
- * for that). ret_codes non-NULL: waits for all, writes each code in argument order, returns 0.
- * When the caller is cancelled all n are cancelled; WEFT_ECANCELED after all have ended.
- * The same handle twice gives its code twice. n = 0 returns 0.
- * WEFT_ESTALE, WEFT_EINVAL, WEFT_ESELF for a bad handle, WEFT_ENOMEM: nothing was consumed.
- * [task] [suspends] [cancel point]. asyncio: gather, with and without return_exceptions */
-int weft_gather(const weft_task *tasks, size_t n, int *ret_codes);
 
 WEFT_END_DECLS
 #endif

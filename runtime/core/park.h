@@ -22,6 +22,13 @@
  * be delivered here, which it then has been. What every cancel point asks first. */
 int weft__checkpoint(struct weft__task *t);
 
+/* True when nothing is to be delivered to the calling task: a wait that is answered at once needs no more.
+ * Delivers nothing. */
+static inline bool weft__checkpoint_clear(struct weft__task *t) {
+  return !t->sticky && !t->limit_hit && t->limit == WEFT__NEVER &&
+         !(weft__load_relaxed_u64(&t->word) & WEFT__CANCEL);
+}
+
 /* As weft__checkpoint, then opens a wait. A masked wait, and one under a shield scope, opens always. */
 int weft__wait_open(struct weft__task *t, bool masked, weft__ticket *ret);
 

@@ -87,27 +87,34 @@ weft_runtime weft_runtime_current(void) {
   return (weft_runtime){.id_ = w ? w->rt->id : 0};
 }
 
-/* A task made on a thread that keeps no free objects. */
+/* A task made on a thread that keeps no free objects; detached, unless it has an owner. */
 static int make_foreign(struct weft__runtime *rt, weft_fn fn, void *arg,
-                        const weft_spawn_opts *opts, const void *site) {
+                        const weft_spawn_opts *opts, struct weft__owner *owner, const void *site) {
   struct weft__task_cache cache = {0};
   struct weft__task *t = weft__task_new(&rt->tasks, &cache);
   weft__task_cache_drain(&rt->tasks, &cache);
   if (!t) return WEFT_ENOMEM;
   weft__task_set_fn(t, fn, site);
   t->arg = arg;
+  t->owner = owner;
   if (opts && weft__spawn_apply(t, opts) < 0) {
     weft__task_unref(&rt->tasks, NULL, t, 2);
     return WEFT_ENOMEM;
   }
   weft__claim_take(&t->word, weft__word_key(weft__load_relaxed_u64(&t->word)));
   weft__add_u64(&rt->submitted, 1);
-  weft__let_go(t);
+  if (!owner) weft__let_go(t);
   /* Exact mode has one queue, whose end is there. */
   weft__tasklist_push(rt->exact ? &rt->ready : &rt->unstarted, t);
   weft__fence_full(); /* the push before the look at `parked` (idle.c) */
   weft__notify(rt);
   return 0;
+}
+
+int weft__submit_owned(struct weft__runtime *rt, weft_fn fn, void *arg, const weft_spawn_opts *opts,
+                       struct weft__owner *owner) {
+  if (rt->sim && !weft__sim_here()) return WEFT_EBUSY;
+  return make_foreign(rt, fn, arg, opts, owner, NULL);
 }
 
 int weft_submit(weft_runtime id, weft_fn fn, void *arg, const weft_spawn_opts *opts) {
@@ -122,7 +129,7 @@ int weft_submit(weft_runtime id, weft_fn fn, void *arg, const weft_spawn_opts *o
     weft__runtime_release(rt);
     return WEFT_EBUSY;
   }
-  r = make_foreign(rt, fn, arg, opts, __builtin_return_address(0));
+  r = make_foreign(rt, fn, arg, opts, NULL, __builtin_return_address(0));
   weft__runtime_release(rt);
   return r;
 }

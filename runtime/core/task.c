@@ -142,6 +142,7 @@ bool weft__gate_open(struct weft__gate *g, int error) {
 bool weft__waiter_fire(struct weft__waiter *rec, int code) {
   struct weft__gate *g = rec->gate;
   rec->code = code;
+  rec->fired = true;
   if (g && g->event) {
     g->event(g, rec);
     return false;
@@ -200,6 +201,7 @@ void weft__task_tell(struct weft__task *t, int code) {
       tail = &waiting->link[WEFT__LINK_READY];
     }
   }
+  bits = weft__load_relaxed_u32(&t->watched); /* a record of a shared task may have let go of it */
   weft__store_relaxed_u32(&t->watched, 0);
   weft__spin_unlock(&t->lock);
   if (bits & WEFT__DETACHED) report_failure(t);

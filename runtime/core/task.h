@@ -59,6 +59,7 @@ struct weft__waiter {
   weft__ticket ticket;
   struct weft__gate *gate; /* NULL: the first event wins */
   int code;                /* of the event: written under the source's lock before it wins */
+  bool fired;              /* likewise, for waits on several things: this one has happened */
 };
 
 /* Who owns a task beside its handle (a group): told on the worker that finishes it, after the

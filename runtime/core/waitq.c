@@ -11,6 +11,12 @@ void weft__waitq_init(struct weft__waitq *q) {
 
 int weft__waitq_wait(struct weft__waitq *q, struct weft__spin *lock,
                      const struct weft__wait_kind *kind, const void *object) {
+  return weft__waitq_wait_until(q, lock, kind, object, WEFT__NEVER);
+}
+
+int weft__waitq_wait_until(struct weft__waitq *q, struct weft__spin *lock,
+                           const struct weft__wait_kind *kind, const void *object,
+                           uint64_t deadline) {
   struct weft__task *t = weft__current_task();
   struct weft__waiter *rec = &t->wait;
   int r = weft__wait_open(t, false, &rec->ticket);
@@ -23,7 +29,7 @@ int weft__waitq_wait(struct weft__waitq *q, struct weft__spin *lock,
   weft__waits_for(t, kind, object);
   weft__list_push_back(&q->waiters, &rec->link);
   weft__spin_unlock(lock);
-  r = weft__wait_park(t, rec->ticket, WEFT__NEVER);
+  r = weft__wait_park(t, rec->ticket, deadline);
   if (r == 0) return 0; /* whoever passed the turn has unlinked the record */
   weft__spin_lock(lock);
   weft__list_remove(&rec->link);

@@ -21,6 +21,11 @@ void weft__waitq_init(struct weft__waitq *q);
 int weft__waitq_wait(struct weft__waitq *q, struct weft__spin *lock,
                      const struct weft__wait_kind *kind, const void *object);
 
+/* The same, at most until the deadline: then WEFT_ETIMEDOUT. */
+int weft__waitq_wait_until(struct weft__waitq *q, struct weft__spin *lock,
+                           const struct weft__wait_kind *kind, const void *object,
+                           uint64_t deadline);
+
 /* Passes the turn to the oldest waiter: true if there was one. Called with the lock held, from any
  * thread. */
 bool weft__waitq_wake_one(struct weft__waitq *q);
