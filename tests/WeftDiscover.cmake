@@ -49,6 +49,11 @@ function(weft_register test suffix)
     "set_tests_properties([==[${full}]==] PROPERTIES TIMEOUT ${timeout} SKIP_RETURN_CODE 77\n"
     "  RUN_SERIAL ${serial} WORKING_DIRECTORY [==[${directory}]==]\n"
     "  LABELS ${label_list}\n  ENVIRONMENT ${environment_list})\n")
+  # T5_...: a test of that rule (tests/conformance). A slow one is not run on the rule's account.
+  if(NOT checker AND test MATCHES "^([A-Z]+[0-9]+)_" AND NOT "slow" IN_LIST labels)
+    string(APPEND script "set_tests_properties([==[${full}]==] PROPERTIES"
+      " FIXTURES_SETUP rule_${CMAKE_MATCH_1})\n")
+  endif()
   set(script "${script}" PARENT_SCOPE)
 endfunction()
 

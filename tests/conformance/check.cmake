@@ -1,0 +1,72 @@
+# Looks for the tests of the rules among those that were discovered after the build.
+#
+#   cmake -D RULES=rules.txt -D TESTS=<build>/tests [-D RULE=T5] -P check.cmake
+#
+# Says for each rule (or for the one) how many tests there are, and fails when one has none. Included
+# by ctest as well (CMakeLists.txt): then it only counts.
+cmake_minimum_required(VERSION 3.25)
+
+# All ids of rules.txt, in its order.
+function(weft_rules ret_ids)
+  file(STRINGS ${RULES} lines REGEX "^[A-Z]+[0-9]+ ")
+  list(TRANSFORM lines REPLACE "^([A-Z]+[0-9]+) .*" "\\1")
+  set(${ret_ids} ${lines} PARENT_SCOPE)
+endfunction()
+
+# Every registered test whose name begins with one of the ids, as <id>=<program>.<test>, without the
+# suffixes of its variants; and how many registrations these are.
+function(weft_rule_tests ids ret_tests ret_registered)
+  file(GLOB_RECURSE lists ${TESTS}/*.ctest.cmake)
+  set(tests)
+  set(registered 0)
+  foreach(list IN LISTS lists)
+    file(STRINGS ${list} names REGEX "^add_test\\(\\[==\\[[a-z0-9_]+\\.[A-Z]+[0-9]+_")
+    foreach(name IN LISTS names)
+      string(REGEX REPLACE "^add_test\\(\\[==\\[([^]]*).*" "\\1" name "${name}")
+      string(REGEX REPLACE "\\.(w1|w4|migrate|seeds)$" "" test "${name}")
+      string(REGEX REPLACE "^[a-z0-9_]+\\.([A-Z]+[0-9]+)_.*" "\\1" id "${name}")
+      if(id IN_LIST ids)
+        list(APPEND tests "${id}=${test}")
+        math(EXPR registered "${registered} + 1")
+      endif()
+    endforeach()
+  endforeach()
+  list(REMOVE_DUPLICATES tests)
+  set(${ret_tests} ${tests} PARENT_SCOPE)
+  set(${ret_registered} ${registered} PARENT_SCOPE)
+endfunction()
+
+function(weft_check_rules)
+  weft_rules(ids)
+  if(RULE)
+    set(ids ${RULE})
+  endif()
+  weft_rule_tests("${ids}" tests registered)
+  list(LENGTH ids rules)
+  set(missing)
+  set(total 0)
+  foreach(id IN LISTS ids)
+    set(own ${tests})
+    list(FILTER own INCLUDE REGEX "^${id}=")
+    list(LENGTH own count)
+    math(EXPR total "${total} + ${count}")
+    message("${id}: ${count} tests")
+    if(RULE)
+      list(TRANSFORM own REPLACE "^${id}=" "  ")
+      list(JOIN own "\n" own)
+      message("${own}")
+    endif()
+    if(count EQUAL 0)
+      list(APPEND missing ${id})
+    endif()
+  endforeach()
+  message("${rules} rules, ${total} tests, ${registered} with their variants")
+  if(missing)
+    list(JOIN missing " " missing)
+    message(FATAL_ERROR "no test for ${missing}")
+  endif()
+endfunction()
+
+if(CMAKE_SCRIPT_MODE_FILE STREQUAL CMAKE_CURRENT_LIST_FILE)
+  weft_check_rules()
+endif()
