@@ -8,6 +8,7 @@
  *   weft/wait.h      gather, wait, select, as_completed, map: several things at once
  *   weft/future.h    results that arrive later, from anywhere
  *   weft/awaitable.h one type for everything that can be waited for, and how to make your own
+ *   weft/gen.h       generators: functions that hand out items one by one
  *   weft/timeout.h   deadlines around any code: timeout scopes and wait_for
  *   weft/offload.h   calls that block (threads) and jobs that must be isolated (processes)
  *   weft/report.h    failures that nobody is there to hear of: the error handler
@@ -30,6 +31,7 @@
 #include <weft/awaitable.h>
 #include <weft/errors.h>
 #include <weft/future.h>
+#include <weft/gen.h>
 #include <weft/group.h>
 #include <weft/offload.h>
 #include <weft/report.h>

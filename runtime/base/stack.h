@@ -61,6 +61,8 @@ struct weft__stack {
   uint8_t colour;      /* constant: lines of 64 bytes */
   bool guarded;        /* whoever has the stack, or the pool's lock */
   bool taken;          /* between get and put: to catch a second put */
+  const char *guest;   /* whoever has the stack, NULL when it is put: the name of what runs on it
+                          beside a task ("" without one), for the report of an overflow */
   unsigned tool_id;    /* valgrind's; set with guarded */
 };
 

@@ -43,6 +43,7 @@ static void begin_one(struct weft__closers *cs, struct weft__worker *w, struct w
   if (r < 0) {
     weft__log(w->rt, "'%s' cannot be closed: %s (%s)", name ? name : "an object", weft_err_name(r),
               weft_strerror(r));
+    if (c->drop) c->drop(c);
     return;
   }
   weft__add_u32(&cs->running, 1);

@@ -3,8 +3,8 @@
  * A closer is registered with the runtime while its object is open. At the runtime's end, when every
  * task has ended, each closer that is still registered is taken off the list and its `run` is the body
  * of a task: it may suspend, spawn and await, on any worker, and is not cancelled. All of them run at
- * the same time; those that are registered meanwhile follow when they have ended. A negative code is
- * reported. When the shutdown's time runs out they are left.
+ * the same time; those that are registered meanwhile, by their own run too, follow when they have
+ * ended. A negative code is reported. When the shutdown's time runs out they are left.
  */
 #ifndef WEFT_CORE_CLOSER_H
 #define WEFT_CORE_CLOSER_H
@@ -25,6 +25,9 @@ struct weft__closer {
   bool registered;        /* likewise */
   const char *name;       /* of the task; constant, a string that outlives it */
   int (*run)(struct weft__closer *c);
+  /* When there is no memory for that task: called by worker 0 instead. May register the closer again,
+   * must not suspend. NULL: nothing is done. */
+  void (*drop)(struct weft__closer *c);
 };
 
 /* Of a runtime. */

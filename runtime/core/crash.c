@@ -53,10 +53,17 @@ static void on_overflow(const struct weft__overflow *o) {
   struct text t = {.len = 0};
   put(&t, o->by_owner ? "weft: stack overflow in "
                       : "weft: a stray write into the guard of a stack by ");
+  const char *guest = o->stack->guest;
+  if (guest) {
+    put(&t, *guest ? "generator '" : "a generator");
+    put(&t, guest);
+    put(&t, *guest ? "' of " : " of ");
+  }
   put_task(&t, weft__stack_task());
   put(&t, " (stack size ");
   put_number(&t, weft__stack_nominal(o->stack) / 1024, 10);
-  put(&t, " KiB; .stack_size of its spawn makes it larger)\n");
+  put(&t, guest ? " KiB; .stack_size of its opening makes it larger)\n"
+                : " KiB; .stack_size of its spawn makes it larger)\n");
   ssize_t r = write(STDERR_FILENO, t.buf, t.len);
   (void)r;
 }

@@ -70,6 +70,9 @@ struct weft__runtime {
   struct weft__tasklist unstarted; /* unstarted ones likewise */
   struct weft__blocking blocking;
   struct weft__closers closers; /* of objects that are open beyond their tasks: weft__closer_add */
+  /* The open generators (aio/gen.h). Made by the first (CAS: releases it), acquire by the others; freed
+   * and set back by worker 0's last closers, or by a closer's task when no other is alive. */
+  weft__atomic_ptr generators;
   struct weft__monitor *monitor;
   struct weft__runtime *next; /* in the table of running runtimes; guarded by its lock */
 };
