@@ -11,6 +11,8 @@
  *
  * Cancellation is sticky. A cancelled task gets WEFT_ECANCELED from every call marked [cancel point]
  * until it returns, or says weft_cancel_catch(), which is what `except CancelledError` is in Python.
+ * A task ends cancelled when it returns WEFT_ECANCELED, and when it returns success although a cancel
+ * was requested that no call has delivered; an error that it returns stays its code.
  * Being cancelled is only ever a return value: nothing is unwound, so `goto out` cleans up. When a call
  * returns WEFT_ECANCELED it has taken nothing. Cleanup that has to wait runs between
  * weft_shield_begin() and weft_shield_end().
@@ -42,6 +44,8 @@ typedef struct weft_spawn_opts {
                         struct may then die at once. Up to 64 KiB; the copy lives until the handle is consumed */
   size_t stack_size; /* of this task; default: the run's; from WEFT_STACK_MIN to 64 MiB */
   bool pinned;       /* runs on the spawning worker only, and is never moved */
+  struct weft_context *context; /* the task-locals it runs in (weft/local.h); default: a copy of the
+                                   spawner's */
 } weft_spawn_opts;
 
 /* Creates a task that will run fn(arg). opts may be NULL. Never runs fn before returning.
@@ -51,14 +55,18 @@ typedef struct weft_spawn_opts {
  * [task] [never suspends]. asyncio: create_task */
 weft_task weft_spawn(weft_fn fn, void *arg, const weft_spawn_opts *opts);
 
-/* 0 for a handle that names a task, else the error that its spawn failed with (WEFT_EINVAL for {0}).
+/* The error that the handle's spawn failed with (WEFT_EINVAL for {0}), else 0: also when the task has
+ * ended and the handle was consumed.
  * [any thread] [never suspends] */
 int weft_task_error(weft_task t);
 
 /* Waits until the task has ended and returns its code; consumes the handle. If the awaiting task is
  * cancelled meanwhile, the awaited one is cancelled first and its end waited for; WEFT_ECANCELED is
  * returned if it let itself be cancelled, its own code if it refused (and then the awaiter's cancel is
- * done with). WEFT_ESELF for the calling task itself, WEFT_ESTALE for a handle that was consumed.
+ * done with, if it came during this call). A task that has ended gives its code also to an awaiter that is
+ * cancelled, whose next suspending call then answers the cancel: no code is lost.
+ * WEFT_ESELF for the calling task itself, WEFT_ESTALE for a handle that was consumed. One task awaits; any
+ * number of others may weft_task_wait.
  * A task nobody has begun yet runs at once on the caller's stack.
  * [task] [suspends] [cancel point]. asyncio: await task */
 int weft_await(weft_task t);
@@ -79,7 +87,17 @@ int weft_detach(weft_task t);
  * [any thread] [never suspends]. asyncio: task.cancel */
 int weft_cancel(weft_task t);
 
-/* Number of cancel requests made and not taken back. 0, or more; WEFT_ESTALE.
+/* The same, and says why: a static string, which is not copied. It replaces the reason of an earlier
+ * request (weft_cancel replaces it by none), and goes with the cancel to the task that t awaits.
+ * [any thread] [never suspends]. asyncio: task.cancel(msg) */
+int weft_cancel_why(weft_task t, const char *reason);
+
+/* The reason that the last request gave; NULL when it gave none, when there is no request that was not
+ * taken back, and for a stale handle. weft_cancel_reason(weft_current()) tells a task its own.
+ * [any thread] [never suspends]. asyncio: the message of CancelledError */
+const char *weft_cancel_reason(weft_task t);
+
+/* Number of cancel requests made and not taken back. 0, or more; WEFT_ESTALE. It stops counting at 255.
  * [any thread] [never suspends]. asyncio: task.cancelling */
 int weft_cancelling(weft_task t);
 
@@ -124,7 +142,8 @@ const char *weft_task_name(weft_task t);
 int weft_task_describe(weft_task t, char *buf, size_t size);
 
 /* Fills tasks[0..max) with borrowed handles of the tasks of this runtime that have not ended and
- * returns how many there are (may exceed max), or WEFT_ENOTASK. A snapshot.
+ * returns how many there are (may exceed max), or WEFT_ENOTASK. A snapshot; a child leaves it a moment
+ * before its group knows of its end.
  * [task] [never suspends]. asyncio: all_tasks */
 int weft_tasks(weft_task *tasks, size_t max);
 

@@ -30,7 +30,8 @@ static int run_inline(struct weft__worker *w, struct weft__task *cur, struct wef
   weft__store_release_ptr(&cur->inline_child, t);
   weft__fence_light();
   if (weft__unlikely(weft__load_relaxed_u64(&cur->word) & WEFT__CANCEL))
-    weft__claim_cancel(&t->word, weft__word_key(weft__load_relaxed_u64(&t->word)));
+    weft__cancel_request(t, weft__word_key(weft__load_relaxed_u64(&t->word)),
+                         weft__own_cancel_reason(cur));
   w->current = t;
   weft__count(&w->counters.inline_run);
   int saved = weft__thread_error_get(); /* it belongs to the task, not to the thread */
@@ -64,11 +65,13 @@ int weft__await_taken(struct weft__task *cur, struct weft__task *t, uint32_t key
   int r = weft__wait_done(cur, t, key, false);
   if (r == 0) return t->code;
   /* Cancelled, or no memory to wait with a deadline: either way t is this task's to end. */
-  bool passed = weft__cancel_task(t, key) == 1;
+  bool passed = weft__cancel_task_why(t, key, weft__own_cancel_reason(cur)) == 1;
   weft__wait_done(cur, t, key, true);
-  if (r != WEFT_ECANCELED || (was_cancelled && !cur->shield)) return r;
-  /* A task that got the cancel and refused it has done with it; one that had ended before leaves it
-   * to the awaiter's next suspension. */
+  if (r != WEFT_ECANCELED) return r;
+  /* A cancel that was delivered before this call stays the awaiter's. One that was delivered here: a
+   * task that got it and refused it has done with it; one that had ended before leaves it to the
+   * awaiter's next suspension. In every case the handle is consumed, so the code is what it was for. */
+  if (was_cancelled) return t->code;
   if (!passed)
     weft__postpone_cancel(cur);
   else if (t->code != WEFT_ECANCELED)

@@ -24,9 +24,38 @@ static struct weft__task *inline_child(struct weft__task *t, uint32_t *ret_key) 
   }
 }
 
+/* Requests the cancel and keeps its reason, which replaces that of an earlier request. The request and
+ * its reason are one step for who reads a reason (they hold the lock), and a canceller that comes too
+ * late for this task may leave a reason behind only under the old key. */
+enum weft__outcome weft__cancel_request(struct weft__task *t, uint32_t key, const char *reason) {
+  if (!reason && weft__load_relaxed_u32(&t->reason_key) != key)
+    return weft__claim_cancel(&t->word, key);
+  weft__spin_lock(&t->reason_lock);
+  enum weft__outcome o = weft__claim_cancel(&t->word, key);
+  if (o != WEFT__STALE) {
+    t->reason = reason;
+    weft__store_relaxed_u32(&t->reason_key, key);
+  }
+  weft__spin_unlock(&t->reason_lock);
+  return o;
+}
+
+const char *weft__cancel_reason(struct weft__task *t, uint32_t key) {
+  uint64_t word = weft__load_acquire_u64(&t->word);
+  if (!weft__word_names(word, key) || weft__word_count(word) == 0) return NULL;
+  weft__spin_lock(&t->reason_lock);
+  const char *reason = weft__load_relaxed_u32(&t->reason_key) == key ? t->reason : NULL;
+  weft__spin_unlock(&t->reason_lock);
+  return reason;
+}
+
 int weft__cancel_task(struct weft__task *t, uint32_t key) {
+  return weft__cancel_task_why(t, key, NULL);
+}
+
+int weft__cancel_task_why(struct weft__task *t, uint32_t key, const char *reason) {
   weft__point();
-  switch (weft__claim_cancel(&t->word, key)) {
+  switch (weft__cancel_request(t, key, reason)) {
   case WEFT__WON_PARKED:
     weft__make_ready(t);
     return 1;
@@ -45,7 +74,7 @@ int weft__cancel_task(struct weft__task *t, uint32_t key) {
        weft__word_key(word) == key && weft__word_phase(word) == WEFT__RUNNING;) {
     t = inline_child(t, &key);
     if (!t) break;
-    enum weft__outcome o = weft__claim_cancel(&t->word, key);
+    enum weft__outcome o = weft__cancel_request(t, key, reason);
     if (o == WEFT__WON_PARKED) weft__make_ready(t);
     if (o != WEFT__LOST) break;
     word = weft__load_acquire_u64(&t->word);
@@ -54,13 +83,22 @@ int weft__cancel_task(struct weft__task *t, uint32_t key) {
 }
 
 int weft_cancel(weft_task h) {
+  return weft_cancel_why(h, NULL);
+}
+
+int weft_cancel_why(weft_task h, const char *reason) {
   if (weft__in_child()) return WEFT_ECHILD;
   if (!h.slot_) return weft__handle_error(h);
   struct weft__task *t = h.slot_;
   uint32_t key = weft__handle_key(h);
   if (weft__unlikely(t->rt->sim && !weft__sim_here())) return WEFT_EBUSY;
-  if (weft__cancel_task(t, key) == 1) return 1;
+  if (weft__cancel_task_why(t, key, reason) == 1) return 1;
   return weft__word_names(weft__load_acquire_u64(&t->word), key) ? 0 : WEFT_ESTALE;
+}
+
+const char *weft_cancel_reason(weft_task h) {
+  if (!h.slot_ || weft__in_child()) return NULL;
+  return weft__cancel_reason(h.slot_, weft__handle_key(h));
 }
 
 int weft_cancelling(weft_task h) {

@@ -174,6 +174,7 @@ static void report_unread(struct weft__runtime *rt) {
                      weft_strerror(t->code));
       }
       weft__free(t->copy);
+      weft__env_drop(t->env);
     }
 }
 

@@ -30,12 +30,20 @@ int weft__spawn_apply(struct weft__task *t, const weft_spawn_opts *opts) {
     memcpy(t->copy, t->arg, opts->arg_size);
     t->arg = t->copy;
   }
+  if (opts->context) t->env = weft__env_of_context(opts->context);
   weft__task_set_name(t, opts->name);
   t->stack_size = opts->stack_size;
   t->pinned = opts->pinned;
   if (opts->pinned || opts->stack_size != 0)
     weft__store_relaxed_u64(&t->word, weft__load_relaxed_u64(&t->word) | WEFT__APART);
   return 0;
+}
+
+/* What the spawner hands down beside the argument. */
+static __attribute__((noinline)) void inherit(struct weft__task *from, struct weft__task *t) {
+  if (!from->env || t->env) return; /* a context of its own */
+  t->has_opts = true;
+  t->env = weft__env_inherit(from->env);
 }
 
 static inline __attribute__((always_inline)) int make(struct weft__worker *w, weft_fn fn, void *arg,
@@ -57,6 +65,8 @@ static inline __attribute__((always_inline)) int make(struct weft__worker *w, we
       return r;
     }
   }
+  struct weft__task *cur = w->current; /* NULL where the runtime itself makes a task */
+  if (weft__unlikely(cur && cur->has_opts)) inherit(cur, t);
   weft__count(&w->counters.spawned);
   *ret = t;
   return 0;

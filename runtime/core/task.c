@@ -99,6 +99,8 @@ void weft__task_free_slow(struct weft__task_pool *p, struct weft__task_cache *c,
     t->stack_size = 0;
     t->proc_death = 0;
     t->pinned = t->has_opts = false;
+    weft__env_drop(t->env);
+    t->env = 0;
   }
   struct weft__task_cache foreign = {0};
   weft__task_recycle(c ? c : &foreign, t);

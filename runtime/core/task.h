@@ -25,6 +25,7 @@
 #include "base/spin.h"
 #include "base/stack.h"
 #include "core/claim.h"
+#include "core/locals.h"
 #include "core/waitkind.h"
 
 struct weft__runtime;
@@ -87,7 +88,8 @@ struct weft__task {
   weft__atomic_u32 watched;  /* what its end has to look at (enum weft__watched); changed under the
                                lock; seq_cst with word's DONE */
   bool pinned;               /* constant: runs on `home` only */
-  bool has_opts;             /* the task's: a field of the second part, or proc_death, is set */
+  bool has_opts;             /* the task's: a field of the second part, or proc_death, is set: then
+                                its memory is cleared before it is used again */
   bool sticky;               /* the task's: a cancel was delivered and not caught */
   weft__atomic_ptr site;     /* constant: return address of the spawn */
   struct weft__owner *owner; /* constant: NULL, or told when it ends */
@@ -107,15 +109,15 @@ struct weft__task {
 
   struct weft__task *link[2]; /* guarded by the lock of the list it is in (enum weft__link) */
 
-  struct weft__waiter wait;   /* the record of a wait on one thing */
+  struct weft__waiter wait; /* the record of a wait on one thing */
   /* What the wait in progress is for; meaningless otherwise. By the task, before it parks; read by
    * whoever looks, who makes sure by the claim word that the wait lasted while it looked. Relaxed. */
   weft__atomic_ptr wait_kind;   /* const struct weft__wait_kind * */
   weft__atomic_ptr wait_object; /* the lock, the queue, the awaited task ... */
-  struct weft__spin lock;     /* guards watchers */
-  struct weft__list watchers; /* who waits for the end; a valid ring while WATCHED */
-  struct weft__list siblings; /* guarded by the owner's lock */
-  uint32_t sibling_index;     /* the owner's, set before the task may run */
+  struct weft__spin lock;       /* guards watchers */
+  struct weft__list watchers;   /* who waits for the end; a valid ring while WATCHED */
+  struct weft__list siblings;   /* guarded by the owner's lock */
+  uint32_t sibling_index;       /* the owner's, set before the task may run */
 
   weft__atomic_ptr
       timer_heap;      /* heap of the armed timer, or NULL; set by the task (timers.h), looked
@@ -130,6 +132,16 @@ struct weft__task {
   weft__atomic_ptr name;     /* const char * */
   void *copy;                /* the copied argument, freed with the task */
   size_t stack_size;         /* 0: the run's */
+
+  /* What a spawn hands down; has_opts is set when there is any. */
+  weft__env env; /* the task-locals: the task's own */
+
+  /* Of the last cancel request (cancel.c). */
+  struct weft__spin reason_lock; /* guards reason */
+  weft__atomic_u32 reason_key;   /* whose it is, so that no successor takes it for its own; written
+                                    under the lock. Relaxed: who reads it without only asks whether
+                                    there is a reason to replace */
+  const char *reason;            /* a static string, or NULL */
 };
 
 /* A slab of objects, for those who look at all tasks. */
