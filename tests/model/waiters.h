@@ -99,8 +99,9 @@ void weft__unpark(struct weft__worker *w) {
 void weft__shutdown_hint(struct weft__runtime *rt) {
   (void)rt;
 }
-void weft__log(struct weft__runtime *rt, const char *format, ...) {
-  (void)rt;
+void weft__report(struct weft__runtime *rt, struct weft__task *t, weft_report *r,
+                  const char *format, ...) {
+  (void)rt, (void)t, (void)r;
   (void)format;
   S.reports++;
 }
