@@ -42,7 +42,10 @@ void weft_watchers_fire(weft_watchers *list, int code) {
 static int task_watch(void *object, uint64_t key, weft_watch *w, int *ret_code) {
   if (!object) return weft__handle_error((weft_task){NULL, key});
   if (object == w->rec.task) return WEFT_ESELF;
-  int r = weft__done_watch(object, (uint32_t)key, &w->rec);
+  struct weft__task *t = object;
+  if (!w->taken && !weft__word_names(weft__load_acquire_u64(&t->word), (uint32_t)key))
+    return WEFT_ESTALE;
+  int r = weft__done_watch(t, (uint32_t)key, &w->rec);
   if (r == 1) *ret_code = w->rec.code;
   return r;
 }
@@ -98,7 +101,7 @@ weft_awaitable weft_task_awaitable(weft_task t) {
 static const struct weft__wait_kind something = {"an awaitable"};
 
 int weft__await_one(struct weft__task *cur, weft_awaitable a, bool masked, int *ret_code) {
-  weft_watch w = {.rec = {.task = cur}};
+  weft_watch w = {.rec = {.task = cur}, .taken = true};
   weft__list_init(&w.rec.link);
   int r = weft__wait_open(cur, masked, &w.rec.ticket);
   if (r < 0) return r;

@@ -8,6 +8,7 @@
 
 struct weft_watch {
   struct weft__waiter rec;
+  bool taken; /* by who has taken the object: one that is over and consumed is not stale to it */
 };
 
 extern const weft_awaitable_ops weft__task_ops;
@@ -27,11 +28,11 @@ static inline bool weft__awaitable_same(weft_awaitable a, weft_awaitable b) {
   return a.ops == b.ops && a.object == b.object && a.key == b.key;
 }
 
-/* Waits for a alone, by the calling task, without consuming it. 0 with *ret_code when it is over, or why
+/* Waits for a, which the calling task has taken, alone. 0 with *ret_code when it is over, or why
  * the wait ended otherwise. Masked: no cancel ends it. */
 int weft__await_one(struct weft__task *cur, weft_awaitable a, bool masked, int *ret_code);
 
-/* Awaits a as weft_await_any does, without consuming it. *ret_over: whether a is over. */
+/* Awaits a, which it has taken, as weft_await_any does. *ret_over: whether a is over. */
 int weft__await_passing_cancel(struct weft__task *cur, weft_awaitable a, bool *ret_over);
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "core/park.h"
 #include "core/ready.h"
+#include "core/report.h"
 #include "core/spawn.h"
 #include "core/worker.h"
 
@@ -35,9 +36,9 @@ static struct callback *as_callback(struct weft__list *l) {
 }
 
 static void report_callback(struct weft_future *f, int code) {
-  (void)f;
-  weft__log(weft__self()->rt, "a callback of a future failed: %s (%s)", weft_err_name(code),
-            weft_strerror(code));
+  weft_report r = {.kind = WEFT_REPORT_CALLBACK, .code = code, .object = f};
+  weft__report(weft__self()->rt, NULL, &r, "a callback of a future failed: %s (%s)",
+               weft_err_name(code), weft_strerror(code));
 }
 
 /* The next callback, taken from the list: nobody takes it back from now on. NULL: this runner is done. */
@@ -322,11 +323,15 @@ weft_future *weft_future_ref(weft_future *f) {
 }
 
 static void report_unseen(struct weft_future *f) {
-  struct weft__runtime *rt = weft__runtime_hold(f->home);
-  if (!rt) return;
-  weft__log(rt, "a future failed and nobody looked: %s (%s)", weft_err_name(f->code),
-            weft_strerror(f->code));
-  weft__runtime_release(rt);
+  struct weft__worker *w = weft__self();
+  struct weft__runtime *held = w && w->rt->id == f->home ? NULL : weft__runtime_hold(f->home);
+  weft_report r = {.kind = WEFT_REPORT_FUTURE, .code = f->code, .object = f};
+  weft__report(held ? held
+               : w  ? w->rt
+                    : NULL,
+               NULL, &r, "a future failed and nobody looked: %s (%s)", weft_err_name(f->code),
+               weft_strerror(f->code));
+  if (held) weft__runtime_release(held);
 }
 
 static void free_callbacks(struct weft__list *list) {

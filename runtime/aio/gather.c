@@ -14,7 +14,7 @@ static size_t first_place(const struct weft__waitset *ws, size_t i) {
 }
 
 static bool taken(const struct weft__waitset *ws, size_t i) {
-  return ws->recs[i].rec.task != NULL;
+  return ws->recs[i].taken;
 }
 
 static void give_back(struct weft__waitset *ws, size_t n) {
@@ -31,6 +31,8 @@ static int take_all(struct weft__waitset *ws) {
     } else if (r < 0) {
       give_back(ws, i);
       return r;
+    } else {
+      ws->recs[i].taken = true;
     }
   }
   return 0;

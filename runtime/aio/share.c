@@ -55,7 +55,7 @@ int weft_task_share(weft_task h, weft_future **ret) {
   }
   struct shared *s = of(f);
   *s = (struct shared){.gate = {.event = on_over}, .task = a};
-  s->watch.rec = (struct weft__waiter){.task = cur, .gate = &s->gate};
+  s->watch = (weft_watch){.rec = {.task = cur, .gate = &s->gate}, .taken = true};
   weft__list_init(&s->watch.rec.link);
   f->cancel = cancel;
   weft_future_ref(f);
