@@ -103,7 +103,7 @@ static __attribute__((noinline)) int after_end(struct weft__task *t, weft_gen *g
 
 /* Runs the body until it yields (1) or returns (0 or its error). t is inside. */
 static inline __attribute__((always_inline)) int resume(struct weft__task *t, weft_gen *g,
-                                                        void *out) {
+                                                        int signal, void *out) {
   weft__context *ctx = t->ctx;
   struct weft__stack *stack = t->stack;
   if (weft__unlikely(g->phase == WEFT__GEN_FRESH)) {
@@ -118,7 +118,7 @@ static inline __attribute__((always_inline)) int resume(struct weft__task *t, we
   /* Nothing between these and the switch may look which context runs (a point of the simulation). */
   t->ctx = g->ctx;
   t->stack = g->stack;
-  weft__context_switch(ctx, g->ctx);
+  weft__context_switch_value(ctx, g->ctx, signal);
   t->ctx = ctx;
   t->stack = stack;
   weft__store_relaxed_ptr(&g->inside, NULL);
@@ -141,8 +141,7 @@ static inline __attribute__((always_inline)) int ask(weft_gen *g, struct weft__t
                                                      const void *in, int signal, void *out) {
   if (weft__unlikely(g->phase == WEFT__GEN_ENDED)) return 0;
   g->in = in;
-  g->signal = signal;
-  return resume(t, g, out);
+  return resume(t, g, signal, out);
 }
 
 int weft_gen_next(weft_gen *g, void *ret_item) {
@@ -227,8 +226,7 @@ static inline __attribute__((always_inline)) int leave_body(struct weft__task *t
     weft__spend(t); /* a body that does not look is not to starve the others */
     return WEFT_ECLOSED;
   }
-  weft__context_switch(g->ctx, g->back);
-  return g->signal;
+  return weft__context_switch_value(g->ctx, g->back, 0);
 }
 
 int weft_gen_yield(weft_gen *g, const void *item) {

@@ -41,7 +41,6 @@ struct weft_gen {
   weft__context *back; /* the consumer's */
   const void *in;      /* what was sent with the last resumption, or NULL: the consumer's memory */
   void *out;           /* where the next item goes, or NULL */
-  int signal;          /* what yield answers */
   int code;            /* the body's, once it has ended */
   enum weft__gen_phase phase;
   bool closing;    /* yield answers WEFT_ECLOSED from now on, without leaving the body */

@@ -18,10 +18,14 @@
 
   .text
 
-/* void weft__context_swap(void **save, void *to) */
-  .globl weft__context_swap
-  .hidden weft__context_swap
+/* void weft__context_swap(void **save, void *to)
+ * int weft__context_pass(void **save, void *to, int value), the same: what is called by the one returns
+ * nothing, so the value may always be left for it. */
+  .globl weft__context_swap, weft__context_pass
+  .hidden weft__context_swap, weft__context_pass
   .type weft__context_swap, %function
+  .type weft__context_pass, %function
+  .set weft__context_pass, weft__context_swap
   .p2align 5
 weft__context_swap:
   .cfi_startproc
@@ -65,6 +69,7 @@ weft__context_swap:
   .cfi_rel_offset d15, 152
   mov x10, sp
   str x10, [x0]
+  mov w0, w2
   mov sp, x1
 .Lresume:
   ldp d14, d15, [sp, 144]

@@ -22,10 +22,14 @@
 
   .text
 
-/* void weft__context_swap(void **save, void *to) */
-  .globl weft__context_swap
-  .hidden weft__context_swap
+/* void weft__context_swap(void **save, void *to)
+ * int weft__context_pass(void **save, void *to, int value), the same: what is called by the one returns
+ * nothing, so the value may always be left for it. */
+  .globl weft__context_swap, weft__context_pass
+  .hidden weft__context_swap, weft__context_pass
   .type weft__context_swap, @function
+  .type weft__context_pass, @function
+  .set weft__context_pass, weft__context_swap
   .p2align 5
 weft__context_swap:
   .cfi_startproc
@@ -55,6 +59,7 @@ weft__context_swap:
   .cfi_rel_offset %r15, 0
   movq %rsp, (%rdi)
   movq %rsi, %rsp
+  movl %edx, %eax
 .Lresume:
   ldmxcsr weft__context_fp(%rip)
   popq %r15
