@@ -10,6 +10,7 @@
  *   weft/awaitable.h one type for everything that can be waited for, and how to make your own
  *   weft/gen.h       generators: functions that hand out items one by one
  *   weft/local.h     values that go from a task to those that it starts
+ *   weft/queue.h     queues between tasks, and from and to plain threads
  *   weft/timeout.h   deadlines around any code: timeout scopes and wait_for
  *   weft/offload.h   calls that block (threads) and jobs that must be isolated (processes)
  *   weft/report.h    failures that nobody is there to hear of: the error handler
@@ -36,6 +37,7 @@
 #include <weft/group.h>
 #include <weft/local.h>
 #include <weft/offload.h>
+#include <weft/queue.h>
 #include <weft/report.h>
 #include <weft/run.h>
 #include <weft/sim.h>

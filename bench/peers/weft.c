@@ -5,6 +5,7 @@
  *
  *   spawn_join n= batch=         spawn tasks that return at once, await them; batches of 1000
  *   yield n= tasks=              one yield of one of the tasks
+ *   queue n= pairs= cap=         one item through a bounded queue, from and to `pairs` tasks
  *   sleepers n= ms=              tasks asleep to one common deadline: memory, spawn time, lateness
  *   timeout n=                   a 10 s timeout around what is ready at once, and what yields once
  *   blocking n= window=          round trip to the blocking pool, one and `window` at a time
@@ -109,6 +110,45 @@ static int yields(void *unused) {
   must(weft_group_join(&g), "join");
   printf("weft yield ns=%.1f\n", ns_each(t, n));
   return 0;
+}
+
+/* ---- queue ---- */
+
+struct pair_ends {
+  weft_queue *q;
+  long each;
+};
+
+static int produce(void *arg) {
+  const struct pair_ends *ends = arg;
+  for (long i = 0; i < ends->each; i++) must(weft_queue_put(ends->q, &i), "put");
+  return 0;
+}
+
+static int consume(void *arg) {
+  const struct pair_ends *ends = arg;
+  long item, sum = 0;
+  while (weft_queue_get(ends->q, &item) > 0) sum += item;
+  return sum < 0;
+}
+
+static int queue(void *unused) {
+  long n = argument("n", 2000000), pairs = argument("pairs", 1);
+  struct pair_ends ends = {.each = n / pairs};
+  weft_queue_opts opts = {.capacity = (size_t)argument("cap", 100)};
+  weft_group producers = WEFT_GROUP_INIT, consumers = WEFT_GROUP_INIT;
+  (void)unused;
+  must(weft_queue_new(&ends.q, sizeof(long), &opts), "queue_new");
+  uint64_t t = now();
+  for (long k = 0; k < pairs; k++) {
+    must(weft_group_spawn(&producers, produce, &ends, NULL), "spawn");
+    must(weft_group_spawn(&consumers, consume, &ends, NULL), "spawn");
+  }
+  must(weft_group_join(&producers), "join");
+  weft_queue_shutdown(ends.q, false);
+  must(weft_group_join(&consumers), "join");
+  printf("weft queue ns=%.1f\n", ns_each(t, n));
+  return weft_queue_free(ends.q);
 }
 
 /* ---- sleepers ---- */
@@ -385,6 +425,7 @@ static const struct workload {
 } workloads[] = {
     {"spawn_join", spawn_join},
     {"yield", yields},
+    {"queue", queue},
     {"sleepers", sleepers},
     {"timeout", timeouts},
     {"blocking", blocking},

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/futex.h"
 #include "base/mutex.h"
+#include "core/ready.h"
 #include "core/spawn.h"
 #include "core/table.h"
 #include "core/worker.h"
@@ -80,6 +81,17 @@ void weft__runtime_refuse(struct weft__runtime *rt) {
   /* The last one wakes under the lock. */
   weft__mutex_lock(&lock);
   weft__mutex_unlock(&lock);
+}
+
+/* Also while the runtime refuses submitters: what the caller has is a task, without whose end there is
+ * no end of the run. */
+void weft__make_ready_outside(struct weft__task *t) {
+  struct weft__runtime *rt = t->rt;
+  weft__mutex_lock(&lock);
+  weft__add_relaxed_u32(&rt->held, 1);
+  weft__mutex_unlock(&lock);
+  weft__make_ready_by(NULL, t);
+  weft__runtime_release(rt);
 }
 
 weft_runtime weft_runtime_current(void) {
