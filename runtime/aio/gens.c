@@ -10,6 +10,7 @@
 
 #include "aio/gen.h"
 #include "base/memory.h"
+#include "core/report.h"
 #include "core/worker.h"
 
 /* ---- the registry ---- */
@@ -82,15 +83,22 @@ static void begin_round(struct weft__gens *gens, struct weft__list *round) {
   weft__spin_unlock(&gens->lock);
 }
 
+static void report_failure(const weft_gen *g, int code) {
+  weft_report report = {.kind = WEFT_REPORT_CALLBACK,
+                        .code = code,
+                        .site = g->site,
+                        .object = g,
+                        .object_kind = "generator"};
+  weft__report(g->gens->rt, NULL, &report,
+               "generator %s, which was left open, failed as the run closed it: %s (%s)",
+               g->name ? g->name : "(no name)", weft_err_name(code), weft_strerror(code));
+}
+
 static int close_one(void *arg) {
   weft_gen *g = arg;
-  struct weft__runtime *rt = g->gens->rt;
-  const char *name = g->name ? g->name : "(no name)";
   int r = weft__gen_end(weft__current_task(), g);
+  if (r < 0 && r != WEFT_ECANCELED) report_failure(g, r);
   weft__gen_leave(g);
-  if (r < 0 && r != WEFT_ECANCELED)
-    weft__log(rt, "generator %s, which was left open, failed as the run closed it: %s (%s)", name,
-              weft_err_name(r), weft_strerror(r));
   return 0;
 }
 

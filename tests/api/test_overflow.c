@@ -190,6 +190,25 @@ static void a_task_without_a_name_is_told_by_its_function(void **state) {
   check_overflow((struct crash){.fn = run_away}, words, 64 * 1024);
 }
 
+static int run_away_in_a_generator(weft_gen *g, void *arg) {
+  (void)g;
+  return run_away(arg);
+}
+
+/* The argument of the task is not used. */
+static int ask_a_generator(void *arg) {
+  weft_gen *g;
+  int r = weft_gen_open(&g, run_away_in_a_generator, arg, 0,
+                        &(weft_gen_opts){.name = "the source", .stack_size = 128 * 1024});
+  return r < 0 ? r : weft_gen_next(g, NULL);
+}
+
+static void a_generators_stack_overflows_by_its_name_and_its_tasks(void **state) {
+  (void)state;
+  check_overflow((struct crash){.fn = ask_a_generator, .opts = {.name = "the consumer"}},
+                 "generator 'the source' of task 'the consumer'", 128 * 1024);
+}
+
 static int break_an_invariant(void *arg) {
   WEFT__ASSERT(arg == NULL);
   return 0;
@@ -222,6 +241,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_pinned_task_overflows_like_any_other),
     cmocka_unit_test(with_guards_by_mprotect_it_is_the_same),
     cmocka_unit_test(a_task_without_a_name_is_told_by_its_function),
+    cmocka_unit_test(a_generators_stack_overflows_by_its_name_and_its_tasks),
     cmocka_unit_test(a_broken_invariant_names_the_task_in_which_it_broke),
     cmocka_unit_test(another_fault_is_not_called_an_overflow),
 };
