@@ -12,7 +12,8 @@ void weft__make_ready(struct weft__task *t);
 /* The same for a chain through link[WEFT__LINK_READY]; NULL is empty. */
 void weft__make_ready_chain(struct weft__task *chain);
 
-/* The same by a caller that knows which worker it is: weft__self(), NULL included. */
+/* The same by a caller that knows which worker it is: weft__self(); or NULL on a thread that the runtime
+ * joins before it ends. */
 void weft__make_ready_by(struct weft__worker *w, struct weft__task *t);
 
 /* submit.c */

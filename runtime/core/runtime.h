@@ -49,9 +49,10 @@ struct weft__runtime {
   weft__atomic_u32 parked;
   weft__atomic_u32 searching; /* workers looking for work at their peers: a hint, ordered by the
                                  same fences as parked */
-  weft__atomic_u32 held;      /* threads inside weft_submit; changed under the table's lock, and the
-                                 futex word of who waits for 0 */
-  bool refuses;               /* no more of them; guarded likewise */
+  /* Threads of others inside weft_submit, raised under the table's lock, or about to make a task ready,
+   * raised (relaxed) before the task may run; lowered under the lock. The futex word of who waits for 0. */
+  weft__atomic_u32 held;
+  bool refuses;                  /* no more of them; guarded likewise */
   weft__atomic_u32 foreign_turn; /* of tasks that WEFT_MIGRATE sends somewhere; relaxed */
   weft__atomic_u64 submitted; /* tasks made by threads that are no workers; raised (release) before
                                  the task may run, read (acquire) after the ends (shutdown.c) */

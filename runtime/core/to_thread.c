@@ -22,7 +22,7 @@ static void on_done(struct weft__job *job) {
   o->over = true;
   enum weft__outcome won = weft__claim_win(&t->word, o->ticket, WEFT__BY_EVENT);
   weft__spin_unlock(&o->lock);
-  if (won == WEFT__WON_PARKED) weft__make_ready(t);
+  if (won == WEFT__WON_PARKED) weft__make_ready_by(NULL, t);
 }
 
 static bool is_over(struct offload *o) {

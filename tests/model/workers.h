@@ -23,10 +23,10 @@ static struct {
   struct weft__runtime rt;
   struct weft__worker w[WORKERS];
   struct weft__task task[TASKS];
-  weft__atomic_u32 bell[WORKERS];   /* of the worker's loop: uv_async */
-  struct model_plain uv[WORKERS];   /* what libuv keeps for the loop */
-  unsigned inside[WORKERS];         /* threads that are in uv_run of it */
-  struct model_plain request;       /* what the poster of a request wrote for it */
+  weft__atomic_u32 bell[WORKERS]; /* of the worker's loop: uv_async */
+  struct model_plain uv[WORKERS]; /* what libuv keeps for the loop */
+  unsigned inside[WORKERS];       /* threads that are in uv_run of it */
+  struct model_plain request;     /* what the poster of a request wrote for it */
   struct weft__loop_request posted;
   struct model_plain payload[TASKS]; /* what the task was given */
   bool ran_request;
@@ -112,6 +112,10 @@ void weft__task_free_slow(struct weft__task_pool *p, struct weft__task_cache *c,
   (void)c;
   (void)t;
   model_fail("no model leaves a tombstone");
+}
+
+void weft__runtime_release(struct weft__runtime *rt) {
+  weft__sub_u32(&rt->held, 1);
 }
 
 /* --- the state --- */
