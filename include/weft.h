@@ -12,6 +12,8 @@
  *   weft/local.h     values that go from a task to those that it starts
  *   weft/queue.h     queues between tasks, and from and to plain threads
  *   weft/timeout.h   deadlines around any code: timeout scopes and wait_for
+ *   weft/sync.h      locks, events, conditions, semaphores
+ *   weft/barrier.h   barriers, wait groups, what is done once
  *   weft/offload.h   calls that block (threads) and jobs that must be isolated (processes)
  *   weft/report.h    failures that nobody is there to hear of: the error handler
  *   weft/errors.h    the error codes and their texts
@@ -31,6 +33,7 @@
 #define WEFT_H
 
 #include <weft/awaitable.h>
+#include <weft/barrier.h>
 #include <weft/errors.h>
 #include <weft/future.h>
 #include <weft/gen.h>
@@ -41,6 +44,7 @@
 #include <weft/report.h>
 #include <weft/run.h>
 #include <weft/sim.h>
+#include <weft/sync.h>
 #include <weft/task.h>
 #include <weft/time.h>
 #include <weft/timeout.h>

@@ -1,0 +1,68 @@
+/* weft_lock. */
+#include "aio/lock.h"
+
+const struct weft__wait_kind weft__waits_for_lock = {"a lock"};
+
+static uint64_t held_by(struct weft__task *t) {
+  return (uint64_t)(uintptr_t)t;
+}
+
+int weft__lock_take(struct weft__lock *l, struct weft__task *t, bool masked) {
+  struct weft__sync *s = &l->sync;
+  int r = weft__wait_open(t, masked, &t->wait.ticket);
+  if (r < 0) return r;
+  uint64_t holder = weft__sync_lock(s);
+  if (holder == 0 || holder == held_by(t)) {
+    weft__sync_unlock(s, held_by(t));
+    weft__wait_abort(t, t->wait.ticket);
+    return holder ? WEFT_EDEADLK : 0;
+  }
+  weft__sync_join(s, t, holder, 0, &weft__waits_for_lock, l);
+  r = weft__sync_wait(s, t);
+  if (r != 0) weft__sync_unlock(s, weft__sync_leave(s, t));
+  return r;
+}
+
+int weft_lock_acquire(weft_lock *lock) {
+  struct weft__lock *l = weft__lock_of(lock);
+  struct weft__task *t = NULL;
+  int r = weft__sync_enter(&t);
+  if (r < 0) return r;
+  uint64_t free = 0;
+  if (weft__likely(weft__cas_u64(&l->sync.word, &free, held_by(t)))) return 0;
+  return weft__lock_take(l, t, false);
+}
+
+int weft_lock_try(weft_lock *lock) {
+  struct weft__task *t = weft__current_task();
+  if (weft__unlikely(!t)) return weft__no_task();
+  uint64_t free = 0;
+  return weft__cas_u64(&weft__lock_of(lock)->sync.word, &free, held_by(t)) ? 0 : WEFT_EAGAIN;
+}
+
+static __attribute__((noinline)) int release_slow(struct weft__lock *l) {
+  struct weft__sync *s = &l->sync;
+  struct weft__woken woken = {NULL, NULL};
+  uint64_t holder = weft__sync_lock(s);
+  int r = holder == 0 ? WEFT_ESTATE : weft__sync_refuses(s) ? WEFT_EBUSY : 0;
+  if (r == 0) holder = held_by(weft__sync_wake(&s->line, 0, &woken));
+  weft__sync_unlock(s, holder);
+  weft__sync_ready(&woken);
+  return r;
+}
+
+int weft_lock_release(weft_lock *lock) {
+  struct weft__lock *l = weft__lock_of(lock);
+  int r = weft__sync_enter_any();
+  if (weft__unlikely(r < 0)) return r;
+  uint64_t word = weft__load_relaxed_u64(&l->sync.word);
+  while (!(word & WEFT__SYNC_FLAGS)) {
+    if (weft__unlikely(word == 0)) return WEFT_ESTATE;
+    if (weft__likely(weft__cas_u64(&l->sync.word, &word, 0))) return 0;
+  }
+  return release_slow(l);
+}
+
+bool weft_lock_locked(const weft_lock *lock) {
+  return weft__lock_holder((const struct weft__lock *)(const void *)lock) != NULL;
+}
