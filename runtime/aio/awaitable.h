@@ -24,6 +24,10 @@ static inline void weft__awaitable_give_back(weft_awaitable a) {
 static inline void weft__awaitable_drop(weft_awaitable a, bool over) {
   if (a.ops->drop) a.ops->drop(a.object, a.key, over);
 }
+/* The same; a task that fails later is not reported. */
+static inline void weft__awaitable_disregard(weft_awaitable a, bool over) {
+  weft__awaitable_drop(a, over || a.ops == &weft__task_ops);
+}
 static inline bool weft__awaitable_same(weft_awaitable a, weft_awaitable b) {
   return a.ops == b.ops && a.object == b.object && a.key == b.key;
 }

@@ -50,9 +50,10 @@ static void cancel_all(struct weft__waitset *ws) {
   }
 }
 
+/* After an error those that are not over run on, and their errors count as read. */
 static void drop_all(struct weft__waitset *ws) {
   for (size_t i = 0; i < ws->n; i++)
-    if (taken(ws, i)) weft__awaitable_drop(ws->set[i], ws->recs[i].rec.fired);
+    if (taken(ws, i)) weft__awaitable_disregard(ws->set[i], ws->recs[i].rec.fired);
 }
 
 static int gather(struct weft__waitset *ws, int *ret_codes) {

@@ -163,13 +163,18 @@ TASK_TEST(a_timeout_cuts_gather_and_ends_its_tasks) {
   CHECK_INT(weft_tasks(NULL, 0), 1);
 }
 
-static int fail_twice(void *arg) {
+static int fail_after_latch(void *latch) {
+  int r = latch_wait(latch, 1);
+  return r < 0 ? r : OWN_ERROR;
+}
+
+static int fail_three_times(void *arg) {
   struct latch release = {0};
   weft_task t[3];
   (void)arg;
   t[0] = weft_spawn(return_own_error, NULL, &(weft_spawn_opts){.name = "first failure"});
   t[1] = weft_spawn(return_own_error, NULL, &(weft_spawn_opts){.name = "second failure"});
-  t[2] = weft_spawn(wait_for_latch, &release, NULL);
+  t[2] = weft_spawn(fail_after_latch, &release, &(weft_spawn_opts){.name = "third failure"});
   CHECK_INT(weft_task_wait(t[0], NULL), 0);
   CHECK_INT(weft_task_wait(t[1], NULL), 0);
   CHECK_INT(weft_gather(t, 3, NULL), OWN_ERROR);
@@ -180,8 +185,9 @@ static int fail_twice(void *arg) {
 static void G2_later_errors_count_as_read(void **state) {
   struct log_capture log = LOG_CAPTURE_INIT;
   (void)state;
-  CHECK_INT(weft_run(fail_twice, NULL, &(weft_run_opts){.log = log_capture_line, .log_arg = &log}),
-            0);
+  CHECK_INT(
+      weft_run(fail_three_times, NULL, &(weft_run_opts){.log = log_capture_line, .log_arg = &log}),
+      0);
   CHECK_INT(log_capture_count(&log, "failure"), 0);
 }
 
