@@ -10,14 +10,12 @@
 #include <stdio.h>
 #include <string.h>
 
-extern const struct scenario scenarios_cancel[], scenarios_combine[], scenarios_tasks[],
-    scenarios_timeouts[];
+extern const struct scenario scenarios_cancel[], scenarios_combine[], scenarios_futures[],
+    scenarios_tasks[], scenarios_timeouts[], scenarios_waits[];
 
 static const struct scenario *const all[] = {
-    scenarios_cancel,
-    scenarios_combine,
-    scenarios_tasks,
-    scenarios_timeouts,
+    scenarios_cancel, scenarios_combine,  scenarios_futures,
+    scenarios_tasks,  scenarios_timeouts, scenarios_waits,
 };
 
 void trace(const char *format, ...) {
@@ -33,6 +31,7 @@ const char *word(int code) {
   static unsigned next;
   if (code == WEFT_ECANCELED) return "cancelled";
   if (code == WEFT_ETIMEDOUT) return "timed out";
+  if (code == WEFT_ESTATE || code == WEFT_EPENDING) return "invalid state";
   if (code < 0 && code > TROUBLE) return weft_err_name(code);
   char *text = texts[next++ % 8];
   if (code < 0)

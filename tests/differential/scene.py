@@ -25,6 +25,8 @@ def word(result):
             return "cancelled"
         case TimeoutError():
             return "timed out"
+        case asyncio.InvalidStateError():
+            return "invalid state"
         case Trouble():
             return f"trouble {result.args[0]}"
         case BaseExceptionGroup():
