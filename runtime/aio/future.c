@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include <weft/local.h>
+
 #include "base/check.h"
 #include "base/memory.h"
 #include "core/park.h"
@@ -18,7 +20,14 @@ struct callback {
   struct weft__waiter rec;
   weft_future_fn fn;
   void *arg;
+  weft_future *f;
+  weft_context *ctx; /* the task-locals of who added it, as they were; NULL: none */
 };
+
+static void free_callback(struct callback *c) {
+  weft_context_free(c->ctx);
+  weft__free(c);
+}
 
 static enum weft__future_state state_of(const struct weft_future *f) {
   return (enum weft__future_state)weft__load_acquire_u32(&f->state);
@@ -59,6 +68,11 @@ static bool others_will(struct weft_future *f) {
   return others;
 }
 
+static int call(void *arg) {
+  struct callback *c = arg;
+  return c->fn(c->f, c->arg);
+}
+
 static int run_due(void *arg) {
   struct weft_future *f = arg;
   weft__spin_lock(&f->lock);
@@ -66,8 +80,8 @@ static int run_due(void *arg) {
   weft__spin_unlock(&f->lock);
   struct callback *c;
   while ((c = next_due(f)) != NULL) {
-    int code = c->fn(f, c->arg);
-    weft__free(c);
+    int code = c->ctx ? weft_context_run(c->ctx, call, c) : call(c);
+    free_callback(c);
     if (code < 0) report_callback(f, code);
     if (others_will(f)) break;
   }
@@ -98,6 +112,8 @@ static int make_runner(struct weft_future *f, struct weft__runtime *rt, struct w
   if (w && w->rt->id == f->runtime) {
     r = weft__spawn_make(w, run_due, f, &opts, &f->runner, NULL, ret);
     if (r < 0) return r;
+    weft__env_drop((*ret)->env); /* each callback brings its own */
+    (*ret)->env = 0;
     weft__claim_take(&(*ret)->word, weft__word_key(weft__load_relaxed_u64(&(*ret)->word)));
   } else if (rt) {
     r = weft__submit_owned(rt, run_due, f, &opts, &f->runner);
@@ -253,6 +269,11 @@ int weft_future_on_done(weft_future *f, weft_future_fn fn, void *arg) {
   if (!c) return WEFT_ENOMEM;
   c->fn = fn;
   c->arg = arg;
+  c->f = f;
+  if (cur->env && weft_context_copy(&c->ctx) < 0) {
+    weft__free(c);
+    return WEFT_ENOMEM;
+  }
   struct weft__task *t = NULL;
   int r = 0;
   weft__spin_lock(&f->lock);
@@ -267,17 +288,28 @@ int weft_future_on_done(weft_future *f, weft_future_fn fn, void *arg) {
     if (t) weft__push_unstarted(weft__self(), t);
   }
   weft__spin_unlock(&f->lock);
-  if (r < 0) weft__free(c);
+  if (r < 0) free_callback(c);
   return r;
 }
 
-static int forget(struct weft__list *list, weft_future_fn fn, void *arg) {
+static void free_callbacks(struct weft__list *list) {
+  struct weft__list *l;
+  while ((l = weft__list_pop_front(list)) != NULL) {
+    struct callback *c = as_callback(l);
+    WEFT__ASSERT(c != NULL); /* a task waits for a future that nobody holds */
+    free_callback(c);
+  }
+}
+
+/* Takes them out; freed they are without the lock. */
+static int forget(struct weft__list *list, weft_future_fn fn, void *arg,
+                  struct weft__list *ret_out) {
   int n = 0;
   weft__list_foreach_safe(l, after, list) {
     struct callback *c = as_callback(l);
     if (!c || c->fn != fn || c->arg != arg) continue;
     weft__list_remove(l);
-    weft__free(c);
+    weft__list_push_back(ret_out, l);
     n++;
   }
   return n;
@@ -285,11 +317,14 @@ static int forget(struct weft__list *list, weft_future_fn fn, void *arg) {
 
 int weft_future_forget(weft_future *f, weft_future_fn fn, void *arg) {
   if (weft__in_child()) return WEFT_ECHILD;
+  struct weft__list out;
+  weft__list_init(&out);
   weft__spin_lock(&f->lock);
-  int waiting = forget(&f->waiting, fn, arg);
+  int waiting = forget(&f->waiting, fn, arg, &out);
   f->callbacks -= (uint32_t)waiting;
-  int due = forget(&f->due, fn, arg);
+  int due = forget(&f->due, fn, arg, &out);
   weft__spin_unlock(&f->lock);
+  free_callbacks(&out);
   return waiting + due;
 }
 
@@ -332,15 +367,6 @@ static void report_unseen(struct weft_future *f) {
                NULL, &r, "a future failed and nobody looked: %s (%s)", weft_err_name(f->code),
                weft_strerror(f->code));
   if (held) weft__runtime_release(held);
-}
-
-static void free_callbacks(struct weft__list *list) {
-  struct weft__list *l;
-  while ((l = weft__list_pop_front(list)) != NULL) {
-    struct callback *c = as_callback(l);
-    WEFT__ASSERT(c != NULL); /* a task waits for a future that nobody holds */
-    weft__free(c);
-  }
 }
 
 void weft_future_unref(weft_future *f) {

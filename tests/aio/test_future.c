@@ -346,6 +346,32 @@ TASK_TEST(callbacks_added_while_others_set_it_are_all_called_once) {
   }
 }
 
+static weft_local color = WEFT_LOCAL_INIT("color", NULL);
+
+static int note_color(weft_future *f, void *arg) {
+  (void)f;
+  struct awaited *a = arg;
+  a->value = (int)(intptr_t)weft_local_get(&color, NULL);
+  latch_hit(a->waiting);
+  return 0;
+}
+
+TASK_TEST(F6_each_callback_runs_in_the_context_it_was_added_in) {
+  struct latch called = {0};
+  weft_future *f = fresh(0);
+  struct awaited a[3] = {{.waiting = &called}, {.waiting = &called}, {.waiting = &called}};
+  CHECK_INT(weft_future_on_done(f, note_color, &a[0]), 0);
+  for (int i = 1; i < 3; i++) {
+    CHECK_INT(weft_local_set(&color, (void *)(intptr_t)i, NULL), 0);
+    CHECK_INT(weft_future_on_done(f, note_color, &a[i]), 0);
+  }
+  CHECK_INT(weft_local_set(&color, (void *)9, NULL), 0);
+  CHECK_INT(weft_future_set(f, NULL), 0);
+  CHECK_INT(latch_wait(&called, 3), 0);
+  for (int i = 0; i < 3; i++) CHECK_INT(a[i].value, i);
+  weft_future_unref(f);
+}
+
 /* ---- reports ---- */
 
 static int fail_note(weft_future *f, void *arg) {
@@ -524,6 +550,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(F5_a_callback_may_remove_one_that_is_still_to_be_called),
     cmocka_unit_test(callbacks_run_when_a_thread_outside_sets_the_future),
     cmocka_unit_test(callbacks_added_while_others_set_it_are_all_called_once),
+    cmocka_unit_test(F6_each_callback_runs_in_the_context_it_was_added_in),
     cmocka_unit_test(F8_a_callback_that_fails_is_reported_and_the_others_run),
     cmocka_unit_test(F7_an_error_nobody_read_is_reported_once),
     cmocka_unit_test(F7_reading_or_cancelling_silences_the_report),
