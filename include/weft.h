@@ -4,6 +4,7 @@
  *
  *   weft/run.h       start the runtime, its options, its statistics
  *   weft/task.h      spawn, await, cancel, sleep, yield, names, the list of live tasks
+ *   weft/graph.h     the call graph: who waits for whom, and which waits can never end
  *   weft/group.h     groups of tasks that end together
  *   weft/wait.h      gather, wait, select, as_completed, map: several things at once
  *   weft/future.h    results that arrive later, from anywhere
@@ -16,6 +17,7 @@
  *   weft/barrier.h   barriers, wait groups, what is done once
  *   weft/offload.h   calls that block (threads) and jobs that must be isolated (processes)
  *   weft/report.h    failures that nobody is there to hear of: the error handler
+ *   weft/debug.h     the debug mode
  *   weft/errors.h    the error codes and their texts
  *   weft/time.h      nanoseconds
  *   weft/version.h   the version
@@ -34,9 +36,11 @@
 
 #include <weft/awaitable.h>
 #include <weft/barrier.h>
+#include <weft/debug.h>
 #include <weft/errors.h>
 #include <weft/future.h>
 #include <weft/gen.h>
+#include <weft/graph.h>
 #include <weft/group.h>
 #include <weft/local.h>
 #include <weft/offload.h>

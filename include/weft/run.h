@@ -47,6 +47,9 @@ typedef struct weft_run_opts {
       shutdown_timeout; /* how long to wait at the end for tasks that ignore their cancel and for
                                pool jobs that still run; default: without limit */
   unsigned blocking_threads; /* most threads of the blocking pool; default 512 */
+  bool debug;      /* debug mode (weft/debug.h); default: WEFT_DEBUG=1 in the environment */
+  weft_ns slow_slice; /* debug mode: a task that keeps its worker for longer is reported;
+                         default: 100 ms */
   uint64_t seed;   /* not 0: simulate, with this seed (weft/sim.h); default: WEFT_SEED when
                                it is set, else real threads */
   weft_log_fn log; /* default: stderr */

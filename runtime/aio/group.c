@@ -194,6 +194,7 @@ static int join_once(struct group *g, struct weft__task *t, bool masked) {
     weft__wait_abort(t, ticket);
     return 1;
   }
+  weft__waits_for(t, &weft__waits_group, &g->owner);
   r = weft__wait_park(t, ticket, WEFT__NEVER);
   weft__spin_lock(&g->lock);
   g->joiner = NULL;

@@ -1,8 +1,6 @@
 /* weft_lock. */
 #include "aio/lock.h"
 
-const struct weft__wait_kind weft__waits_for_lock = {"a lock"};
-
 static uint64_t held_by(struct weft__task *t) {
   return (uint64_t)(uintptr_t)t;
 }
@@ -17,7 +15,7 @@ int weft__lock_take(struct weft__lock *l, struct weft__task *t, bool masked) {
     weft__wait_abort(t, t->wait.ticket);
     return holder ? WEFT_EDEADLK : 0;
   }
-  weft__sync_join(s, t, holder, 0, &weft__waits_for_lock, l);
+  weft__sync_join(s, t, holder, 0, &weft__waits_lock, l);
   r = weft__sync_wait(s, t);
   if (r != 0) weft__sync_unlock(s, weft__sync_leave(s, t));
   return r;

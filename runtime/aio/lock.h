@@ -15,8 +15,6 @@ _Static_assert(sizeof(struct weft__lock) <= WEFT_LOCK_SIZE, "weft_lock is large 
 _Static_assert(_Alignof(struct weft__task) > WEFT__SYNC_FLAGS,
                "an address leaves room for the flags");
 
-extern const struct weft__wait_kind weft__waits_for_lock; /* wait_object: the weft_lock */
-
 static inline struct weft__lock *weft__lock_of(weft_lock *l) {
   return (struct weft__lock *)(void *)l;
 }

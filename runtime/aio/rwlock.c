@@ -17,9 +17,6 @@ _Static_assert(sizeof(struct rwlock) <= WEFT_RWLOCK_SIZE, "weft_rwlock is large 
 _Static_assert(_Alignof(struct weft__task) > (WEFT__SYNC_FLAGS | WRITER),
                "an address leaves room for the flags");
 
-static const struct weft__wait_kind to_read = {"a lock, to read"};
-static const struct weft__wait_kind to_write = {"a lock, to write"};
-
 static struct rwlock *inner(weft_rwlock *l) {
   return (struct rwlock *)(void *)l;
 }
@@ -58,7 +55,7 @@ static int acquire_slow(struct rwlock *l, struct weft__task *t, int how) {
     weft__wait_abort(t, t->wait.ticket);
     return next ? 0 : WEFT_EDEADLK;
   }
-  weft__sync_join(s, t, state, how, how == TO_READ ? &to_read : &to_write, l);
+  weft__sync_join(s, t, state, how, how == TO_READ ? &weft__waits_to_read : &weft__waits_to_write, l);
   r = weft__sync_wait(s, t);
   /* Those behind a writer that goes away may be readers whom it kept out. */
   if (r != 0) admit(l, weft__sync_leave(s, t));

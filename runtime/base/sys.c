@@ -251,6 +251,19 @@ static int real_kill(pid_t pid, int sig) {
   return code_int(kill(pid, sig));
 }
 
+/* By the system call itself: a checker's own version would look at the memory first. The kernel copies
+ * whole vectors, so there is one for each page. */
+static ssize_t real_peek(const void *from, void *buf, size_t len) {
+  enum { PAGE = 4096 };
+  size_t first = PAGE - (uintptr_t)from % PAGE;
+  if (first > len) first = len;
+  if (len - first > PAGE) len = first + PAGE;
+  struct iovec to = {buf, len};
+  struct iovec at[2] = {{(void *)(uintptr_t)from, first},
+                        {(char *)(uintptr_t)from + first, len - first}};
+  return code(syscall(SYS_process_vm_readv, getpid(), &to, 1UL, at, len > first ? 2UL : 1UL, 0UL));
+}
+
 const struct weft__sys_table weft__sys_real = {
 #define WEFT__SYS_REAL(name, result, params, args) .name = real_##name,
     WEFT__SYS_MAP(WEFT__SYS_REAL)

@@ -35,6 +35,9 @@
  *   thread_create, thread_join, thread_detach  pthread_create and so on, the result of the thread lost
  *   thread_cpu_clock pthread_getcpuclockid
  *   thread_name     pthread_setname_np
+ *   peek            process_vm_readv of the own process: copies what is mapped from there on, up to len bytes and
+ *                   two pages,
+ *                   past the checkers; WEFT_EFAULT where nothing is
  *   close           a failed close has closed the descriptor all the same, also when injected */
 #define WEFT__SYS_MAP_PLAIN(X)                                                                     \
   X(mmap, int, (void *addr, size_t len, int prot, int flags, int fd, off_t off, void **ret),       \
@@ -90,7 +93,8 @@
   X(fork, pid_t, (void), ())                                                                       \
   X(wait4, pid_t, (pid_t pid, int *status, int options, struct rusage *usage),                     \
     (pid, status, options, usage))                                                                 \
-  X(kill, int, (pid_t pid, int sig), (pid, sig))
+  X(kill, int, (pid_t pid, int sig), (pid, sig))                                                   \
+  X(peek, ssize_t, (const void *from, void *buf, size_t len), (from, buf, len))
 
 /* Those that move bytes, and may move fewer than they were asked to. */
 #define WEFT__SYS_MAP_TRANSFER(X)                                                                  \

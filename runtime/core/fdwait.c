@@ -110,6 +110,7 @@ static void stop(struct weft__loop_request *req, uv_loop_t *uv) {
 static void withdraw(struct weft__task *t, struct weft__loop *loop, struct fd_wait *f) {
   if (weft__loop_unpost(loop, &f->start)) return;
   weft__wait_open(t, true, &f->last); /* masked: opens always */
+  weft__waits_for(t, &weft__waits_fd, NULL);
   weft__loop_post(loop, &f->stop);
   weft__loop_poke(loop);
   weft__wait_park(t, f->last, WEFT__NEVER);
@@ -129,6 +130,7 @@ int weft__fd_wait_until(int fd, int events, uint64_t deadline) {
   weft__list_init(&f.stop.link);
   int r = weft__wait_open(t, false, &f.first);
   if (r < 0) return r;
+  weft__waits_for(t, &weft__waits_fd, NULL);
   struct weft__loop *loop = weft__self()->loop;
   weft__loop_post(loop, &f.start);
   weft__loop_poke(loop);

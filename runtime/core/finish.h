@@ -8,7 +8,7 @@
 /* Ends t with code on w, the worker that ran it: watchers and owner are told, those who waited are
  * made ready. Drops no reference. Inline: every await of an unbegun task passes here. */
 static inline void weft__task_finish(struct weft__worker *w, struct weft__task *t, int code) {
-  struct weft__owner *owner = t->owner;
+  struct weft__owner *owner = weft__load_relaxed_ptr(&t->owner);
   uint64_t word = weft__load_relaxed_u64(&t->word);
   /* A request that is still undelivered as the body returns makes its end a cancelled one; the CAS
    * fails when one comes in between, and a later one finds DONE. */

@@ -13,7 +13,7 @@
 
 weft_task weft_current(void) {
   struct weft__task *t = weft__current_task();
-  if (!t) return weft__handle_failed(weft__no_task());
+  if (!t) return weft__handle_failed(weft__not_in_task());
   return weft__handle(t, weft__load_relaxed_u64(&t->word));
 }
 

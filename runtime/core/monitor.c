@@ -6,6 +6,7 @@
 #include "base/futex.h"
 #include "base/memory.h"
 #include "base/sys.h"
+#include "core/debug.h"
 #include "core/reserve.h"
 #include "core/thread.h"
 #include "core/worker.h"
@@ -124,6 +125,7 @@ static bool tick(struct weft__monitor *m) {
     weft__stack_pool_trim(&rt->stacks);
     m->trim_at = now + TRIM_EVERY_NS;
   }
+  if (weft__unlikely(rt->debug != NULL)) weft__debug_tick(rt, now);
   if (all_parked(rt)) return pool;
   for (unsigned i = 0; i < rt->nworkers; i++) look_at(m, i, now);
   for (unsigned i = 0; i < rt->nreserves; i++) look_at_reserve(m, rt->nworkers + i);
@@ -139,6 +141,7 @@ static void sleep_until_woken(struct weft__monitor *m) {
       uint64_t until = looks ? weft__now() + TRIM_EVERY_NS : WEFT__FUTEX_FOREVER;
       if (weft__futex_wait(&m->state, MONITOR_ASLEEP, until) != WEFT_ETIMEDOUT) continue;
       weft__stack_pool_trim(&m->rt->stacks);
+      if (m->rt->debug) weft__debug_idle(m->rt);
       looks--;
     }
   state = MONITOR_ASLEEP;

@@ -125,8 +125,6 @@ int weft__spend(struct weft__task *t) {
   return 0;
 }
 
-static const struct weft__wait_kind end_of_task = {"a task"};
-
 int weft__wait_done(struct weft__task *cur, struct weft__task *t, uint32_t key, bool masked) {
   struct weft__waiter *rec = &cur->wait;
   int r = weft__wait_open(cur, masked, &rec->ticket);
@@ -138,7 +136,7 @@ int weft__wait_done(struct weft__task *cur, struct weft__task *t, uint32_t key, 
     weft__wait_abort(cur, rec->ticket);
     return r == 1 ? weft__spend(cur) : r;
   }
-  weft__waits_for(cur, &end_of_task, t);
+  weft__waits_for(cur, &weft__waits_task, t);
   r = weft__wait_park(cur, rec->ticket, WEFT__NEVER);
   if (r != 0) weft__done_unwatch(t, rec);
   return r;

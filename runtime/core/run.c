@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "base/sys.h"
 #include "core/crash.h"
+#include "core/debug.h"
 #include "core/monitor.h"
 #include "core/ready.h"
 #include "core/reserve.h"
@@ -204,6 +205,7 @@ static int run_main(struct weft__runtime *rt, weft_fn fn, void *arg, const void 
 }
 
 static void free_runtime(struct weft__runtime *rt) {
+  if (rt->debug) weft__debug_end(rt);
   report_unread(rt);
   free_workers(rt, rt->nworkers + rt->nreserves);
   weft__stack_pool_fini(&rt->stacks);
@@ -218,6 +220,7 @@ static int make_runtime(struct weft__runtime **ret, const weft_run_opts *o, uint
   if (!rt) return WEFT_ENOMEM;
   memset(rt, 0, sizeof *rt);
   rt->sim = sim;
+  rt->observed = sim != NULL;
   int r = apply_options(rt, o);
   if (r == 0) r = weft__stack_pool_init(&rt->stacks, o->stack_size);
   if (r < 0) {
@@ -294,7 +297,8 @@ static int run(weft_fn fn, void *arg, const weft_run_opts *opts, uint64_t seed,
     sim->rt = rt;
     sim->workers = rt->nworkers;
   }
-  r = weft__crash_begin();
+  r = weft__debug_begin(rt, opts);
+  if (r == 0) r = weft__crash_begin();
   if (r == 0 && (r = start_threads(rt)) < 0) weft__crash_end();
   if (r < 0) {
     weft__blocking_close(&rt->blocking, WEFT__NEVER);

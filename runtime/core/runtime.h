@@ -35,6 +35,8 @@ struct weft__runtime {
   uint64_t shutdown_timeout; /* ns, or WEFT__NEVER */
   uint64_t id;
   struct weft__simulated *sim; /* or NULL: the threads are the system's */
+  struct weft__debug *debug;   /* or NULL: no debug mode (debug.h) */
+  bool observed;               /* one of the two */
   weft_log_fn log;
   void *log_arg;
   struct weft__reports reports; /* weft__report: what has no caller to be told */
@@ -74,6 +76,7 @@ struct weft__runtime {
   /* The open generators (aio/gen.h). Made by the first (CAS: releases it), acquire by the others; freed
    * and set back by worker 0's last closers, or by a closer's task when no other is alive. */
   weft__atomic_ptr generators;
+  struct weft__list resources; /* open in debug mode; guarded by resource.c, zeroed while there is none */
   struct weft__monitor *monitor;
   struct weft__runtime *next; /* in the table of running runtimes; guarded by its lock */
 };
@@ -86,6 +89,8 @@ bool weft__runtime_any(void);
 
 /* Finds a running runtime by id and holds it (submitters + 1); NULL once it is stopping. */
 struct weft__runtime *weft__runtime_hold(uint64_t id);
+/* Any running runtime in debug mode, held; NULL when there is none. */
+struct weft__runtime *weft__runtime_hold_debugged(void);
 void weft__runtime_release(struct weft__runtime *rt);
 /* Refuses further holds and waits until none is left. */
 void weft__runtime_refuse(struct weft__runtime *rt);

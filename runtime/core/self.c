@@ -7,6 +7,7 @@
 
 #include "base/annotate.h"
 #include "base/atomics.h"
+#include "core/debug.h"
 #include "core/worker.h"
 
 __thread struct weft__worker *weft__tls_worker;
@@ -62,6 +63,13 @@ int weft__self_init(void) {
   return once_result;
 }
 
-int weft__no_task(void) {
+int weft__not_in_task(void) {
   return weft__in_child() ? WEFT_ECHILD : WEFT_ENOTASK;
+}
+
+int weft__no_task_at(const char *function, const void *site) {
+  int r = weft__not_in_task();
+  if (weft__unlikely(weft__debug_any()) && r == WEFT_ENOTASK)
+    weft__debug_wrong_thread(function, site);
+  return r;
 }

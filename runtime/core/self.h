@@ -43,7 +43,12 @@ bool weft__in_child(void);
 /* Registers the fork handler; idempotent. */
 int weft__self_init(void);
 
-/* What a public call answers that needs a task and has none: WEFT_ECHILD or WEFT_ENOTASK. */
-int weft__no_task(void);
+/* What a public call answers that needs a task and has none: WEFT_ECHILD or WEFT_ENOTASK. In debug mode
+ * the call is reported with its place. To be used in the public function itself. */
+#define weft__no_task() weft__no_task_at(__func__, __builtin_return_address(0))
+int weft__no_task_at(const char *function, const void *site);
+
+/* The same for calls that only ask where they are: never reported. */
+int weft__not_in_task(void);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "core/cancel.h"
+#include "core/debug.h"
 #include "core/introspect.h"
 #include "core/worker.h"
 
@@ -86,9 +87,12 @@ uint64_t weft__tasks_live(struct weft__runtime *rt) {
 
 void weft__shutdown_step(struct weft__runtime *rt, struct weft__worker *w) {
   if (weft__life(rt) == WEFT__RUNS) begin(rt);
-  if (weft__tasks_live(rt) == 0 && !weft__closers_begin(&rt->closers, w)) {
-    end(rt, false);
-    return;
+  if (weft__tasks_live(rt) == 0) {
+    if (rt->debug) weft__debug_tasks_over(rt);
+    if (!weft__closers_begin(&rt->closers, w)) {
+      end(rt, false);
+      return;
+    }
   }
   uint64_t now = weft__now();
   cancel_latecomers(rt, now);

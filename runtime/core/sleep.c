@@ -12,6 +12,7 @@ int weft_sleep(weft_ns duration) {
   weft__ticket ticket;
   int r = weft__wait_open(t, false, &ticket);
   if (r < 0) return r;
+  weft__waits_for(t, &weft__waits_time, NULL);
   uint64_t deadline = duration == WEFT_FOREVER ? WEFT__NEVER : weft__now() + (uint64_t)duration;
   r = weft__wait_park(t, ticket, deadline);
   return r == WEFT_ETIMEDOUT ? 0 : r;

@@ -56,7 +56,8 @@ static inline __attribute__((always_inline)) int make(struct weft__worker *w, we
   if (weft__unlikely(!t)) return WEFT_ENOMEM;
   weft__task_set_fn(t, fn, site);
   t->arg = arg;
-  t->owner = owner;
+  weft__store_relaxed_ptr(&t->owner, owner);
+  if (owner) weft__store_relaxed_ptr(&t->parent, w->current);
   if (weft__unlikely(opts != NULL)) {
     t->home = w->reserve ? &w->rt->workers[w->index] : w;
     r = weft__spawn_apply(t, opts);

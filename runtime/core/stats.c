@@ -10,12 +10,12 @@
 
 int weft_worker_id(void) {
   struct weft__worker *w = weft__self();
-  return w ? (int)w->index : weft__no_task();
+  return w ? (int)w->index : weft__not_in_task();
 }
 
 int weft_worker_count(void) {
   struct weft__worker *w = weft__self();
-  return w ? (int)w->rt->nworkers : weft__no_task();
+  return w ? (int)w->rt->nworkers : weft__not_in_task();
 }
 
 int weft_stats_worker(unsigned index, weft_worker_stats *ret) {

@@ -64,6 +64,15 @@ struct weft__runtime *weft__runtime_hold(uint64_t id) {
   return rt;
 }
 
+struct weft__runtime *weft__runtime_hold_debugged(void) {
+  weft__mutex_lock(&lock);
+  struct weft__runtime *rt = first;
+  while (rt && (!rt->debug || rt->refuses || rt->sim)) rt = rt->next;
+  if (rt) weft__add_relaxed_u32(&rt->held, 1);
+  weft__mutex_unlock(&lock);
+  return rt;
+}
+
 void weft__runtime_release(struct weft__runtime *rt) {
   /* Under the lock, since rt may be gone once it is seen to be held by nobody. */
   weft__mutex_lock(&lock);
@@ -108,7 +117,8 @@ static int make_foreign(struct weft__runtime *rt, weft_fn fn, void *arg,
   if (!t) return WEFT_ENOMEM;
   weft__task_set_fn(t, fn, site);
   t->arg = arg;
-  t->owner = owner;
+  weft__store_relaxed_ptr(&t->owner, owner);
+  weft__store_relaxed_ptr(&t->parent, NULL);
   if (opts && weft__spawn_apply(t, opts) < 0) {
     weft__task_unref(&rt->tasks, NULL, t, 2);
     return WEFT_ENOMEM;

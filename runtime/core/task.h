@@ -92,7 +92,10 @@ struct weft__task {
                                 its memory is cleared before it is used again */
   bool sticky;               /* the task's: a cancel was delivered and not caught */
   weft__atomic_ptr site;     /* constant: return address of the spawn */
-  struct weft__owner *owner; /* constant: NULL, or told when it ends */
+  /* struct weft__owner: NULL, or told when it ends; then the task that spawned it is in parent. Written by
+   * the spawner before the task may run, constant while it lives. Relaxed: who looks at it from elsewhere
+   * may see an earlier task's until this one has begun. */
+  weft__atomic_ptr owner;
   weft__context *ctx;        /* where it is suspended; its awaiter's while it runs inline */
 
   /* The task's own while it runs; read by the worker that switches it. */
@@ -118,6 +121,7 @@ struct weft__task {
   struct weft__list watchers;   /* who waits for the end; a valid ring while WATCHED */
   struct weft__list siblings;   /* guarded by the owner's lock */
   uint32_t sibling_index;       /* the owner's, set before the task may run */
+  weft__atomic_ptr parent;      /* struct weft__task, or NULL; as owner, and only while there is one */
 
   weft__atomic_ptr
       timer_heap;      /* heap of the armed timer, or NULL; set by the task (timers.h), looked

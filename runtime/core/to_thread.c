@@ -37,6 +37,7 @@ static void wait_for_end(struct weft__task *t, struct offload *o) {
   while (!is_over(o)) {
     weft__ticket ticket;
     weft__wait_open(t, true, &ticket); /* masked: opens always */
+    weft__waits_for(t, &weft__waits_job, NULL);
     weft__spin_lock(&o->lock);
     o->ticket = ticket;
     bool over = o->over;
@@ -56,6 +57,7 @@ int weft_to_thread(weft_fn fn, void *arg) {
   struct offload o = {.job = {.fn = fn, .arg = arg, .done = on_done}, .task = t};
   int r = weft__wait_open(t, false, &o.ticket);
   if (r < 0) return r;
+  weft__waits_for(t, &weft__waits_job, NULL);
   r = weft__blocking_submit(pool, &o.job);
   if (r < 0) {
     weft__wait_abort(t, o.ticket);

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/point.h"
+#include "core/debug.h"
 #include "core/finish.h"
 #include "core/park.h"
 #include "core/ready.h"
@@ -101,11 +102,10 @@ static void after_slice(struct weft__worker *w, struct weft__task *t) {
   }
 }
 
-static inline __attribute__((always_inline)) void run_task(struct weft__worker *w,
-                                                           struct weft__task *t) {
-  if (weft__unlikely(w->searching)) weft__stop_searching(w);
-  if (t->fresh && !give_stack(w, t)) return;
-  if (weft__unlikely(w->rt->sim != NULL)) weft__simulated_slice(w, t);
+/* Afterwards w->current need not be t: a task that ran inline on t's stack may have gone on to its
+ * awaiter, or be waiting. */
+static inline __attribute__((always_inline)) void slice(struct weft__worker *w,
+                                                        struct weft__task *t) {
   weft__point();
   w->current = t;
   w->budget = SLICE_BUDGET;
@@ -113,7 +113,29 @@ static inline __attribute__((always_inline)) void run_task(struct weft__worker *
   weft__store_relaxed_u32(&w->slice, weft__load_relaxed_u32(&w->slice) + 1);
   weft__context_switch(&w->sched, t->ctx);
   weft__store_relaxed_u32(&w->slice, weft__load_relaxed_u32(&w->slice) + 1);
-  /* Not t: a task that ran inline on t's stack may have gone on to its awaiter, or be waiting. */
+}
+
+/* The same for those who watch: apart, so that others do not pay. */
+static __attribute__((noinline)) void run_observed(struct weft__worker *w, struct weft__task *t) {
+  struct weft__runtime *rt = w->rt;
+  if (rt->sim) weft__simulated_slice(w, t);
+  if (rt->debug) weft__debug_slice_begin(w, t);
+  slice(w, t);
+  t = w->current;
+  if (rt->debug) weft__debug_slice_end(w, t);
+  w->current = NULL;
+  after_slice(w, t);
+}
+
+static inline __attribute__((always_inline)) void run_task(struct weft__worker *w,
+                                                           struct weft__task *t) {
+  if (weft__unlikely(w->searching)) weft__stop_searching(w);
+  if (t->fresh && !give_stack(w, t)) return;
+  if (weft__unlikely(w->rt->observed)) {
+    run_observed(w, t);
+    return;
+  }
+  slice(w, t);
   t = w->current;
   w->current = NULL;
   after_slice(w, t);

@@ -1,9 +1,11 @@
 /* weft_submit: tasks from threads that are not the runtime's own. */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <weft.h>
 
 #include "base/sys.h"
+#include "core/task.h"
 #include "counts.h"
 #include "log_capture.h"
 #include "task_test.h"
@@ -37,6 +39,19 @@ TASK_TEST(R3_a_task_submitted_by_a_foreign_thread_runs) {
   CHECK_INT(latch_wait(&runs, 1), 0);
 }
 
+/* More than a worker keeps the memory of: the rest is for whoever submits. */
+TASK_TEST(a_submitted_task_belongs_to_no_group_that_had_its_memory) {
+  struct latch runs = {0};
+  weft_group g = WEFT_GROUP_INIT;
+  int children = count(2 * WEFT__TASK_CACHE_MAX);
+  for (int i = 0; i < children; i++) CHECK_INT(weft_group_spawn(&g, return_zero, NULL, NULL), 0);
+  CHECK_INT(weft_group_join(&g), 0);
+  memset(&g, 0, sizeof g);
+  for (int i = 0; i < 100; i++)
+    CHECK_INT(weft_submit(weft_runtime_current(), hit_and_return, &runs, NULL), 0);
+  CHECK_INT(latch_wait(&runs, 100), 0);
+}
+
 struct waker {
   weft_runtime rt;
   struct latch *runs;
@@ -59,7 +74,8 @@ static int sleep_through(void *arg) {
 
 TASK_TEST(R3_a_submit_wakes_a_runtime_that_sleeps) {
   struct latch runs = {0};
-  struct waker w = {.rt = weft_runtime_current(), .runs = &runs, .rounds = count(COUNT_RACES / 100)};
+  struct waker w = {
+      .rt = weft_runtime_current(), .runs = &runs, .rounds = count(COUNT_RACES / 100)};
   pthread_t thread;
   weft_task sleeper = weft_spawn(sleep_through, NULL, NULL);
   if (!CHECK_INT(weft__sys_thread_create(&thread, NULL, submit_when_quiet, &w), 0)) return;
@@ -257,6 +273,7 @@ static void two_runtimes_run_at_once_and_submit_to_each_other(void **state) {
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(R3_a_task_submitted_by_a_foreign_thread_runs),
+    cmocka_unit_test(a_submitted_task_belongs_to_no_group_that_had_its_memory),
     cmocka_unit_test(R3_a_submit_wakes_a_runtime_that_sleeps),
     cmocka_unit_test(R3_many_threads_submit_at_once_and_nothing_is_lost),
     cmocka_unit_test(submit_takes_the_options_of_spawn),

@@ -3,6 +3,7 @@
  *
  * One model thread is the monitor. A worker that wakes up, a wish for ticks or a hog that it
  * overlooks in its sleep is a deadlock. */
+#include "core/debug.h"
 #include "core/monitor.h"
 
 #include <string.h>
@@ -96,6 +97,12 @@ _Atomic(const struct weft__sys_table *) weft__sys_current = &table;
 bool weft__loop_has_event(const struct weft__loop *l) {
   (void)l;
   return false;
+}
+void weft__debug_tick(struct weft__runtime *rt, uint64_t now) {
+  (void)rt, (void)now;
+}
+void weft__debug_idle(struct weft__runtime *rt) {
+  (void)rt;
 }
 void weft__notify_hard(struct weft__runtime *rt) {
   (void)rt;

@@ -84,7 +84,8 @@ struct weft__task *weft__current_task(void) {
 bool weft__in_child(void) {
   return false;
 }
-int weft__no_task(void) {
+int weft__no_task_at(const char *function, const void *site) {
+  (void)function, (void)site;
   return WEFT_ENOTASK;
 }
 void weft__end_child(int code) {
