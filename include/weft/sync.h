@@ -34,6 +34,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <weft/awaitable.h>
 #include <weft/decls.h>
 #include <weft/task.h>
 
@@ -42,7 +43,7 @@ WEFT_BEGIN_DECLS
 enum {
   WEFT_LOCK_SIZE = 32,
   WEFT_RWLOCK_SIZE = 40,
-  WEFT_EVENT_SIZE = 64,
+  WEFT_EVENT_SIZE = 32,
   WEFT_COND_SIZE = 72,
   WEFT_SEM_SIZE = 40,
 };
@@ -125,6 +126,10 @@ int weft_event_clear(weft_event *e);
 
 /* [any thread] [never suspends]. asyncio: Event.is_set */
 bool weft_event_is_set(const weft_event *e);
+
+/* The event as one of several things to wait for (weft/wait.h): over, with code 0, when it is set. One
+ * that is cleared again was over for those who waited when it was set. [any thread] [never suspends] */
+weft_awaitable weft_event_awaitable(weft_event *e);
 
 /* ---- conditions ---- */
 

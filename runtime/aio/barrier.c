@@ -40,7 +40,7 @@ int weft_barrier_init(weft_barrier *barrier, int parties) {
  * unlocked on return. */
 static void end_round(struct barrier *b, uint64_t state, int code, int step) {
   struct weft__sync *s = &b->sync;
-  struct weft__woken woken = {NULL, NULL};
+  struct weft__sync_woken woken = {NULL, NULL};
   for (struct weft__waiter *rec; (rec = weft__sync_first(s)) != NULL; code += step)
     weft__sync_win(rec, code, &woken);
   weft__sync_unlock(s, state);

@@ -78,7 +78,7 @@ int weft_cond_wait_for(weft_cond *cond, weft_fn predicate, void *arg) {
 int weft_cond_notify(weft_cond *cond, unsigned n) {
   struct cond *c = inner(cond);
   struct weft__sync *s = &c->sync;
-  struct weft__woken woken = {NULL, NULL};
+  struct weft__sync_woken woken = {NULL, NULL};
   struct weft__task *t = NULL;
   int r = holder(c, &t);
   if (r < 0) return r;

@@ -1,6 +1,7 @@
-/* weft_event. */
+/* weft_event. Waiters and watchers stand in one line. */
 #include <weft/sync.h>
 
+#include "aio/awaitable.h"
 #include "aio/sync.h"
 
 #define SET UINT64_C(4) /* the word's state */
@@ -77,4 +78,32 @@ int weft_event_clear(weft_event *event) {
 bool weft_event_is_set(const weft_event *event) {
   const struct event *e = (const struct event *)(const void *)event;
   return (weft__load_acquire_u64(&e->sync.word) & SET) != 0;
+}
+
+/* ---- as an awaitable ---- */
+
+static int watch(void *object, uint64_t key, weft_watch *w, int *ret_code) {
+  struct event *e = object;
+  (void)key;
+  uint64_t state = weft__sync_lock(&e->sync);
+  bool set = (state & SET) != 0;
+  if (!set) weft__list_push_back(&e->sync.line, &w->rec.link);
+  weft__sync_unlock(&e->sync, state);
+  if (set) *ret_code = 0;
+  return set;
+}
+
+static void unwatch(void *object, uint64_t key, weft_watch *w) {
+  struct event *e = object;
+  (void)key;
+  uint64_t state = weft__sync_lock(&e->sync);
+  weft__list_remove(&w->rec.link);
+  weft__sync_unlock(&e->sync, state);
+}
+
+static const weft_awaitable_ops event_ops = {
+    .name = "an event", .watch = watch, .unwatch = unwatch};
+
+weft_awaitable weft_event_awaitable(weft_event *e) {
+  return (weft_awaitable){&event_ops, e, 0};
 }

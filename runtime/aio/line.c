@@ -136,7 +136,7 @@ void weft__woken_tell_slow(struct weft__woken *woken) {
   struct weft__task *t = woken->first;
   while (t) {
     struct weft__task *next = t->link[WEFT__LINK_READY];
-    weft__make_ready_anywhere(t);
+    weft__make_ready(t);
     t = next;
   }
   if (woken->thread) weft__futex_wake(woken->thread, 1);

@@ -40,7 +40,7 @@ int weft_lock_try(weft_lock *lock) {
 
 static __attribute__((noinline)) int release_slow(struct weft__lock *l) {
   struct weft__sync *s = &l->sync;
-  struct weft__woken woken = {NULL, NULL};
+  struct weft__sync_woken woken = {NULL, NULL};
   uint64_t holder = weft__sync_lock(s);
   int r = holder == 0 ? WEFT_ESTATE : weft__sync_refuses(s) ? WEFT_EBUSY : 0;
   if (r == 0) holder = held_by(weft__sync_wake(&s->line, 0, &woken));

@@ -33,7 +33,7 @@ static void finish(struct weft__sync *s, struct weft__task *t, bool well) {
     weft__sync_wake_all(s, DONE, IT_IS_DONE);
     return;
   }
-  struct weft__woken woken = {NULL, NULL};
+  struct weft__sync_woken woken = {NULL, NULL};
   struct weft__task *next = weft__sync_wake(&s->line, YOUR_TURN, &woken);
   weft__sync_unlock(s, run_by(next));
   weft__sync_ready(&woken);

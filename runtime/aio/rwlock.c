@@ -34,7 +34,7 @@ static uint64_t entered(uint64_t state, int how, struct weft__task *t) {
 /* Lets in who may come in. Locked on entry, unlocked on return. */
 static void admit(struct rwlock *l, uint64_t state) {
   struct weft__sync *s = &l->sync;
-  struct weft__woken woken = {NULL, NULL};
+  struct weft__sync_woken woken = {NULL, NULL};
   struct weft__waiter *first;
   uint64_t next;
   while ((first = weft__sync_first(s)) != NULL &&

@@ -83,7 +83,7 @@ int weft_sem_try(weft_sem *sem) {
 
 static __attribute__((noinline)) int release_slow(struct sem *m) {
   struct weft__sync *s = &m->sync;
-  struct weft__woken woken = {NULL, NULL};
+  struct weft__sync_woken woken = {NULL, NULL};
   uint64_t state = weft__sync_lock(s);
   int r = full(m, state) ? WEFT_EOVERFLOW : weft__sync_refuses(s) ? WEFT_EBUSY : 0;
   bool handed_over = r == 0 && weft__sync_wake(&s->line, 0, &woken);

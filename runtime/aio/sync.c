@@ -40,18 +40,13 @@ uint64_t weft__sync_leave(struct weft__sync *s, struct weft__task *t) {
   return state;
 }
 
-bool weft__sync_win(struct weft__waiter *rec, int code, struct weft__woken *woken) {
+bool weft__sync_win(struct weft__waiter *rec, int code, struct weft__sync_woken *woken) {
   struct weft__task *t = rec->task;
   weft__list_remove(&rec->link);
   rec->code = code;
   switch (weft__claim_win(&t->word, rec->ticket, WEFT__BY_EVENT)) {
   case WEFT__WON_PARKED:
-    t->link[WEFT__LINK_READY] = NULL;
-    if (woken->last)
-      woken->last->link[WEFT__LINK_READY] = t;
-    else
-      woken->first = t;
-    woken->last = t;
+    weft__sync_woken_add(woken, t);
     return true;
   case WEFT__WON:
     return true;
@@ -60,7 +55,8 @@ bool weft__sync_win(struct weft__waiter *rec, int code, struct weft__woken *woke
   }
 }
 
-struct weft__task *weft__sync_wake(struct weft__list *line, int code, struct weft__woken *woken) {
+struct weft__task *weft__sync_wake(struct weft__list *line, int code,
+                                   struct weft__sync_woken *woken) {
   struct weft__list *l;
   while ((l = weft__list_first(line)) != NULL) {
     struct weft__waiter *rec = weft__container_of(l, struct weft__waiter, link);
@@ -70,7 +66,7 @@ struct weft__task *weft__sync_wake(struct weft__list *line, int code, struct wef
   return NULL;
 }
 
-void weft__sync_ready_slow(struct weft__woken *woken) {
+void weft__sync_ready_slow(struct weft__sync_woken *woken) {
   weft__make_ready_chain(woken->first);
   woken->first = woken->last = NULL;
 }
@@ -81,8 +77,13 @@ bool weft__sync_refuses(struct weft__sync *s) {
 }
 
 void weft__sync_wake_all(struct weft__sync *s, uint64_t state, int code) {
-  struct weft__woken woken = {NULL, NULL};
-  while (weft__sync_wake(&s->line, code, &woken)) {}
+  struct weft__sync_woken woken = {NULL, NULL};
+  struct weft__list *l;
+  while ((l = weft__list_pop_front(&s->line)) != NULL) {
+    struct weft__waiter *rec = weft__container_of(l, struct weft__waiter, link);
+    struct weft__task *t = rec->task; /* once it is won, the record is its task's again */
+    if (weft__waiter_fire(rec, code)) weft__sync_woken_add(&woken, t);
+  }
   weft__sync_unlock(s, state);
   weft__sync_ready(&woken);
 }

@@ -51,10 +51,19 @@ struct weft__sync {
 };
 
 /* Tasks that were won while parked: their winner's, to be made ready when the object is unlocked. */
-struct weft__woken {
+struct weft__sync_woken {
   struct weft__task *first; /* through link[WEFT__LINK_READY] */
   struct weft__task *last;
 };
+
+static inline void weft__sync_woken_add(struct weft__sync_woken *woken, struct weft__task *t) {
+  t->link[WEFT__LINK_READY] = NULL;
+  if (woken->last)
+    woken->last->link[WEFT__LINK_READY] = t;
+  else
+    woken->first = t;
+  woken->last = t;
+}
 
 /* ---- entering ---- */
 
@@ -132,14 +141,15 @@ uint64_t weft__sync_leave(struct weft__sync *s, struct weft__task *t);
 
 /* Under the lock: takes the record out of its line, tells it code, and wins its wait; false when a cancel
  * or a deadline was faster. */
-bool weft__sync_win(struct weft__waiter *rec, int code, struct weft__woken *woken);
+bool weft__sync_win(struct weft__waiter *rec, int code, struct weft__sync_woken *woken);
 
 /* Under the lock: wins the oldest waiter that is still to be had. NULL when there is none. */
-struct weft__task *weft__sync_wake(struct weft__list *line, int code, struct weft__woken *woken);
+struct weft__task *weft__sync_wake(struct weft__list *line, int code,
+                                   struct weft__sync_woken *woken);
 
 /* After the unlocking, on any thread. */
-void weft__sync_ready_slow(struct weft__woken *woken);
-static inline void weft__sync_ready(struct weft__woken *woken) {
+void weft__sync_ready_slow(struct weft__sync_woken *woken);
+static inline void weft__sync_ready(struct weft__sync_woken *woken) {
   if (woken->first) weft__sync_ready_slow(woken);
 }
 
@@ -153,7 +163,7 @@ static inline struct weft__waiter *weft__sync_first(struct weft__sync *s) {
   return l ? weft__container_of(l, struct weft__waiter, link) : NULL;
 }
 
-/* Wakes all who wait and tells them code. Locked on entry, on return unlocked with this state; the last
+/* Wakes all who wait, through the gates of their records if they have any, and tells them code. Locked on entry, on return unlocked with this state; the last
  * touch of an object that may die. In one go, however many they are: they might all be gone, and the
  * object with them, when it is unlocked in between. */
 void weft__sync_wake_all(struct weft__sync *s, uint64_t state, int code);

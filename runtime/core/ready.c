@@ -32,22 +32,12 @@ static void send_away(struct weft__worker *w, struct weft__runtime *rt, struct w
   weft__unpark(target);
 }
 
-/* The thread is none of t's runtime: from when t can run until the last touch of the runtime, nothing else
- * would keep that from ending. Raised before t may run, so before its runtime may find that it has no
- * tasks and look at `held`. */
-static __attribute__((noinline)) void make_ready_outside(struct weft__task *t) {
-  struct weft__runtime *rt = t->rt;
-  weft__add_relaxed_u32(&rt->held, 1);
-  weft__make_ready_by(NULL, t);
-  weft__runtime_release(rt);
-}
-
 void weft__make_ready(struct weft__task *t) {
   struct weft__worker *w = weft__self();
   if (weft__likely(w && w->rt == t->rt))
     weft__make_ready_by(w, t);
   else
-    make_ready_outside(t);
+    weft__make_ready_outside(t);
 }
 
 void weft__make_ready_by(struct weft__worker *w, struct weft__task *t) {

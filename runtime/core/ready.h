@@ -16,19 +16,10 @@ void weft__make_ready_chain(struct weft__task *chain);
  * joins before it ends. */
 void weft__make_ready_by(struct weft__worker *w, struct weft__task *t);
 
-/* submit.c */
+/* The same on a thread that t's runtime does not wait for: one of the program's own, or another runtime's.
+ * Once such a thread has made the task ready the run may end, so it holds the runtime until its waker's
+ * work is done. submit.c */
 void weft__make_ready_outside(struct weft__task *t);
-
-/* As weft__make_ready, also on a thread that t's runtime does not wait for: one of the program's own, or
- * another runtime's. Once such a thread has made the task ready the run may end, so it holds the
- * runtime until its waker's work is done. */
-static inline void weft__make_ready_anywhere(struct weft__task *t) {
-  struct weft__worker *w = weft__self();
-  if (weft__likely(w && w->rt == t->rt))
-    weft__make_ready_by(w, t);
-  else
-    weft__make_ready_outside(t);
-}
 
 void weft__ready_local_slow(struct weft__worker *w, struct weft__task *t);
 

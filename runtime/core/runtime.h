@@ -51,8 +51,8 @@ struct weft__runtime {
   weft__atomic_u32 parked;
   weft__atomic_u32 searching; /* workers looking for work at their peers: a hint, ordered by the
                                  same fences as parked */
-  /* Threads of others inside weft_submit, raised under the table's lock, or about to make a task ready,
-   * raised (relaxed) before the task may run; lowered under the lock. The futex word of who waits for 0. */
+  /* Threads inside weft_submit, or making a task ready that is none of theirs; changed under the table's
+   * lock, and the futex word of who waits for 0. */
   weft__atomic_u32 held;
   bool refuses;                  /* no more of them; guarded likewise */
   weft__atomic_u32 foreign_turn; /* of tasks that WEFT_MIGRATE sends somewhere; relaxed */

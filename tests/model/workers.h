@@ -114,8 +114,8 @@ void weft__task_free_slow(struct weft__task_pool *p, struct weft__task_cache *c,
   model_fail("no model leaves a tombstone");
 }
 
-void weft__runtime_release(struct weft__runtime *rt) {
-  weft__sub_u32(&rt->held, 1);
+void weft__make_ready_outside(struct weft__task *t) {
+  weft__make_ready_by(NULL, t);
 }
 
 /* --- the state --- */
