@@ -228,20 +228,23 @@ TASK_TEST(a_timeout_scope_cuts_a_select) {
   weft_future_unref(f);
 }
 
+static int await_door(void *arg) {
+  return weft_await_any(door_awaitable(arg));
+}
+
 TASK_TEST(an_awaitable_of_ones_own_is_awaited_from_a_thread_and_by_many) {
   enum { N = 10 };
   struct door d = DOOR_INIT;
-  weft_awaitable set[] = {door_awaitable(&d)};
-  struct waiter w = {set, 1, {0}, 0};
-  weft_group g = WEFT_GROUP_INIT;
-  for (int i = 0; i < N; i++) CHECK_INT(weft_group_spawn(&g, wait_for_all, &w, NULL), 0);
-  CHECK_INT(latch_wait(&w.waiting, N), 0);
+  weft_task t[N];
+  int codes[N];
+  for (int i = 0; i < N; i++) t[i] = weft_spawn(await_door, &d, NULL);
+  CHECK_INT(weft_yield(), 0);
   pthread_t thread;
   CHECK_INT(weft__sys_thread_create(&thread, NULL, open_from_thread, &d), 0);
   CHECK_INT(weft_await_any(door_awaitable(&d)), DOOR_CODE);
-  CHECK_INT(weft_group_join(&g), 0);
+  CHECK_INT(weft_gather(t, N, codes), 0);
   weft__sys_thread_join(thread);
-  CHECK_INT(w.code, 1);
+  for (int i = 0; i < N; i++) CHECK_INT(codes[i], DOOR_CODE);
 }
 
 TASK_TEST(cancelling_who_awaits_one_that_cannot_be_cancelled_leaves_it_alone) {
