@@ -18,6 +18,8 @@
  *   weft/offload.h   calls that block (threads) and jobs that must be isolated (processes)
  *   weft/report.h    failures that nobody is there to hear of: the error handler
  *   weft/debug.h     the debug mode
+ *   weft/call.h      callbacks: soon, later, at a time
+ *   weft/strand.h    the rules of a single-threaded program for a part of a run
  *   weft/errors.h    the error codes and their texts
  *   weft/time.h      nanoseconds
  *   weft/version.h   the version
@@ -36,6 +38,7 @@
 
 #include <weft/awaitable.h>
 #include <weft/barrier.h>
+#include <weft/call.h>
 #include <weft/debug.h>
 #include <weft/errors.h>
 #include <weft/future.h>
@@ -48,6 +51,7 @@
 #include <weft/report.h>
 #include <weft/run.h>
 #include <weft/sim.h>
+#include <weft/strand.h>
 #include <weft/sync.h>
 #include <weft/task.h>
 #include <weft/time.h>

@@ -46,9 +46,15 @@ typedef struct weft_spawn_opts {
   bool pinned;       /* runs on the spawning worker only, and is never moved */
   struct weft_context *context; /* the task-locals it runs in (weft/local.h); default: a copy of the
                                    spawner's */
+  bool eager;    /* runs to its first suspension before the spawn returns, which costs no turn when
+                        it ends there; a task of another strand that is busy begins later all the same.
+                        No matter for weft_submit. asyncio: eager_start */
+  bool parallel; /* belongs to no strand, though its spawner does */
+  struct weft_strand *strand; /* the strand it belongs to; default: the spawner's (weft/strand.h) */
 } weft_spawn_opts;
 
-/* Creates a task that will run fn(arg). opts may be NULL. Never runs fn before returning.
+/* Creates a task that will run fn(arg). opts may be NULL. Never runs fn before returning, unless .eager
+ * says so.
  * The argument must stay valid until the task has ended, unless .arg_size copies it.
  * On failure the handle carries the error (see weft_task_error): WEFT_ENOMEM, WEFT_EINVAL for an option
  * out of range, WEFT_ENOTASK outside a task, WEFT_ECLOSED when the runtime is past its shutdown.

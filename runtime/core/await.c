@@ -13,12 +13,12 @@
 enum { INLINE_ROOM = 16 * 1024 };
 
 /* A task runs inline only where nothing can tell the difference: not under a shield or a timeout
- * scope (the child has neither), not when it or the awaiter has to run in one place or it has a
- * stack of its own (APART in its claim word: a stale handle must not read more than that word), not
+ * scope (the child has neither), not when it or the awaiter has to run in one place or in a strand or
+ * it has a stack of its own (APART in its claim word: a stale handle must not read more than that word), not
  * in exact mode, which promises an order, and not on a reserve, which begins nothing. */
 static bool may_inline(struct weft__worker *w, struct weft__task *cur) {
   char *here = __builtin_frame_address(0);
-  return !cur->pinned && cur->limit == WEFT__NEVER && cur->shield == 0 && !w->rt->exact &&
+  return !(cur->odd & (WEFT__PINNED | WEFT__STRAND)) && cur->limit == WEFT__NEVER && cur->shield == 0 && !w->rt->exact &&
          !w->reserve && here - (char *)cur->stack->lo > INLINE_ROOM;
 }
 

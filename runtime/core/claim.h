@@ -9,7 +9,8 @@
  *   bit   3      CANCEL: a cancel was requested and has not been delivered yet
  *   bit   4      MASKED: the wait in progress does not deliver a cancel (shield, drain); before the
  *                task begins, APART: it never runs on its awaiter's stack
- *   bits  5..6   reason: what ended the last wait
+ *   bits  5..6   reason: what ended the last wait, 0 while one is open; or a callback that is to begin at
+ *                a time has not begun
  *   bit   7      TAKEN: the right to consume the handle is taken
  *   bits  8..15  number of cancel requests not taken back, saturating
  *   bits 16..31  generation of the wait: two waits of one task never look alike to a late winner
@@ -50,6 +51,9 @@ enum weft__reason {
   WEFT__BY_EVENT = 0,
   WEFT__BY_TIMEOUT = 1,
   WEFT__BY_CANCEL = 2,
+  /* A callback that begins at a time: PARKED until then, RUNNING when it is due, until it begins. No
+   * wait has this reason, and winning it with BY_TIMEOUT leaves it. */
+  WEFT__NOT_BEGUN = 3,
 };
 
 /* What the caller of win or cancel has to do next. */
@@ -165,15 +169,16 @@ static inline bool weft__claim_commit(weft__atomic_u64 *w) {
   }
 }
 
-/* Ends the wait named by the ticket, if it is still open. */
+/* Ends the wait named by the ticket, if it is still open. An open wait has no reason yet, so adding one
+ * is setting it. */
 static inline enum weft__outcome weft__claim_win(weft__atomic_u64 *w, weft__ticket ticket,
                                                  enum weft__reason reason) {
   uint64_t word = weft__load_relaxed_u64(w);
   for (;;) {
     if ((word & WEFT__TICKET_MASK) != ticket || !weft__word_waiting(word)) return WEFT__LOST;
     bool parked = weft__word_phase(word) == WEFT__PARKED;
-    uint64_t next = word & ~(WEFT__REASON_MASK | WEFT__MASKED);
-    next = weft__word_with_phase(next, WEFT__RUNNING) | (uint64_t)reason << WEFT__REASON_SHIFT;
+    uint64_t next = weft__word_with_phase(word & ~WEFT__MASKED, WEFT__RUNNING);
+    next |= (uint64_t)reason << WEFT__REASON_SHIFT;
     if (weft__cas_u64(w, &word, next)) return parked ? WEFT__WON_PARKED : WEFT__WON;
   }
 }
@@ -199,6 +204,54 @@ static inline enum weft__outcome weft__claim_cancel(weft__atomic_u64 *w, uint32_
       if (!wins) return WEFT__LOST;
       return phase == WEFT__PARKED ? WEFT__WON_PARKED : WEFT__WON;
     }
+  }
+}
+
+/* ---- callbacks (core/call.c) ---- */
+
+#define WEFT__REASON_NOT_BEGUN ((uint64_t)WEFT__NOT_BEGUN << WEFT__REASON_SHIFT)
+
+/* Opens the wait of a new task for the time at which it is to begin; nobody may consume its handle.
+ * False, with nothing opened, when its cancel was requested already. By its maker, who commits it. */
+static inline bool weft__claim_schedule(weft__atomic_u64 *w, weft__ticket *ret) {
+  uint64_t word = weft__load_relaxed_u64(w);
+  for (;;) {
+    if (word & WEFT__CANCEL) return false;
+    uint64_t next = weft__word_with_phase((word & ~WEFT__APART) + WEFT__WAIT_ONE, WEFT__ARMED);
+    next |= WEFT__REASON_NOT_BEGUN | WEFT__TAKEN;
+    if (weft__cas_u64(w, &word, next)) {
+      *ret = next & WEFT__TICKET_MASK;
+      return true;
+    }
+  }
+}
+
+/* The callback begins: false if it was withdrawn or cancelled before. By the worker that has it. */
+static inline bool weft__claim_begin(weft__atomic_u64 *w) {
+  uint64_t word = weft__load_acquire_u64(w); /* what who cancels wrote before */
+  for (;;) {
+    if ((word & WEFT__CANCEL) || weft__word_reason(word) != WEFT__NOT_BEGUN) return false;
+    if (weft__cas_u64(w, &word, word & ~WEFT__REASON_MASK)) return true;
+  }
+}
+
+/* Keeps a callback from beginning. LOST or STALE when it has begun, ended or was withdrawn before. */
+static inline enum weft__outcome weft__claim_withdraw(weft__atomic_u64 *w, uint32_t key) {
+  uint64_t word = weft__load_relaxed_u64(w);
+  for (;;) {
+    unsigned phase = weft__word_phase(word);
+    if (weft__word_key(word) != key || phase == WEFT__FREE || phase == WEFT__DONE)
+      return WEFT__STALE;
+    bool begun = phase != WEFT__UNSTARTED && weft__word_reason(word) != WEFT__NOT_BEGUN;
+    if (begun || (word & WEFT__CANCEL)) return WEFT__LOST;
+    uint64_t next = word + WEFT__COUNT_ONE;
+    if (weft__word_waiting(word)) {
+      next = weft__word_with_phase(next & ~WEFT__REASON_MASK, WEFT__RUNNING);
+      next |= (uint64_t)WEFT__BY_CANCEL << WEFT__REASON_SHIFT;
+    } else {
+      next |= WEFT__CANCEL;
+    }
+    if (weft__cas_u64(w, &word, next)) return phase == WEFT__PARKED ? WEFT__WON_PARKED : WEFT__WON;
   }
 }
 

@@ -17,7 +17,7 @@ enum {
 static struct weft__task *begin_claim(struct weft__worker *w, struct weft__task *t) {
   uint64_t word = weft__load_relaxed_u64(&t->word);
   if (weft__claim_start(&t->word, weft__word_key(word), false)) {
-    t->fresh = true;
+    t->odd |= WEFT__FRESH;
     return t;
   }
   weft__task_unref(&w->rt->tasks, &w->cache, t, 1);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/thread_error.h"
 #include "core/ready.h"
+#include "core/strand.h"
 #include "core/worker.h"
 
 /* Leaves the stack; comes back when somebody has made the task ready and a worker has taken it. The
@@ -73,6 +74,7 @@ static int answer(struct weft__task *t, bool by_limit) {
     t->limit_hit = t->limit;
     return WEFT_ECANCELED;
   case WEFT__BY_EVENT:
+  case WEFT__NOT_BEGUN: /* of no wait */
     break;
   }
   return 0;
@@ -80,7 +82,9 @@ static int answer(struct weft__task *t, bool by_limit) {
 
 static int arm_timer(struct weft__task *t, weft__ticket ticket, uint64_t deadline) {
   struct weft__worker *guardian;
-  int r = weft__timers_add(weft__self()->timers, t, ticket, deadline, &guardian);
+  struct weft__timers *h = weft__self()->timers;
+  if (weft__unlikely(t->odd & WEFT__STRAND)) h = t->strand->timers;
+  int r = weft__timers_add(h, t, ticket, deadline, &guardian);
   if (guardian) weft__unpark(guardian);
   return r;
 }
@@ -121,8 +125,13 @@ int weft__spend(struct weft__task *t) {
   struct weft__worker *w = weft__self();
   if (weft__likely(--w->budget > 0) || w->rt->exact) return 0;
   w->budget = 0;
+  if (t->odd & WEFT__STRAND) return 0; /* which promises not to */
   switch_away(t, WEFT__POST_YIELD);
   return 0;
+}
+
+void weft__make_way(struct weft__task *t) {
+  switch_away(t, WEFT__POST_EAGER);
 }
 
 int weft__wait_done(struct weft__task *cur, struct weft__task *t, uint32_t key, bool masked) {

@@ -48,6 +48,9 @@ void weft__postpone_cancel(struct weft__task *t);
 /* Suspends once without waiting for anything. */
 int weft__yield(struct weft__task *t);
 
+/* Leaves the stack for the eager child in w->eager, until that suspends or ends (eager.h). */
+void weft__make_way(struct weft__task *t);
+
 /* A wait that was answered without suspending: now and then lets others run. */
 int weft__spend(struct weft__task *t);
 

@@ -1,6 +1,8 @@
 #include "core/ready.h"
 
 #include "base/point.h"
+#include "core/eager.h"
+#include "core/strand.h"
 #include "core/worker.h"
 
 /* A burst that leaves a full deque moves in batches of this size. */
@@ -8,7 +10,7 @@ enum { OVERFLOW_BATCH = 256 };
 
 void weft__ready_local_slow(struct weft__worker *w, struct weft__task *t) {
   struct weft__runtime *rt = w->rt;
-  if (weft__unlikely(t->hog) && !rt->exact) {
+  if (weft__unlikely(t->odd & WEFT__HOG) && !rt->exact) {
     /* A reserve keeps no hogs: they are its worker's, which may be asleep. */
     struct weft__worker *owner = w->reserve ? &rt->workers[w->index] : w;
     weft__tasklist_push(&owner->hogs, t);
@@ -40,14 +42,17 @@ void weft__make_ready(struct weft__task *t) {
     weft__make_ready_outside(t);
 }
 
-void weft__make_ready_by(struct weft__worker *w, struct weft__task *t) {
+static void send_home(struct weft__worker *w, struct weft__task *t) {
+  struct weft__worker *home = t->home;
+  weft__tasklist_push(&home->inbox, t);
+  if (home != w) weft__unpark(home);
+}
+
+static inline __attribute__((always_inline)) void queue_ready(struct weft__worker *w,
+                                                              struct weft__task *t) {
   struct weft__runtime *rt = t->rt;
-  weft__point();
-  if (w && w->rt != rt) w = NULL;
-  if (weft__unlikely(t->pinned)) {
-    struct weft__worker *home = t->home;
-    weft__tasklist_push(&home->inbox, t);
-    if (home != w) weft__unpark(home);
+  if (weft__unlikely(t->odd & WEFT__PINNED)) {
+    send_home(w, t);
   } else if (weft__unlikely(rt->migrate)) {
     send_away(w, rt, t);
   } else if (weft__likely(w != NULL)) {
@@ -58,6 +63,22 @@ void weft__make_ready_by(struct weft__worker *w, struct weft__task *t) {
     weft__fence_full(); /* the push before the look at `parked`; pairs as in weft__notify_if_surplus */
     weft__notify(rt);
   }
+}
+
+static __attribute__((noinline)) void ready_odd(struct weft__worker *w, struct weft__task *t) {
+  if (!(t->odd & WEFT__STRAND))
+    queue_ready(w, t);
+  else if (weft__strand_enter(t->strand, t))
+    weft__queue_turn(w, t);
+}
+
+void weft__make_ready_by(struct weft__worker *w, struct weft__task *t) {
+  weft__point();
+  if (w && w->rt != t->rt) w = NULL;
+  if (weft__unlikely(t->odd & (WEFT__PINNED | WEFT__STRAND)))
+    ready_odd(w, t);
+  else
+    queue_ready(w, t);
 }
 
 void weft__make_ready_chain(struct weft__task *chain) {
@@ -88,10 +109,9 @@ static __attribute__((noinline)) void overflow(struct weft__worker *w) {
   if (live) weft__tasklist_append(&w->rt->unstarted, first, last, live);
 }
 
-void weft__push_unstarted_slow(struct weft__worker *w, struct weft__task *t) {
-  if (t->pinned) {
-    weft__tasklist_push(&t->home->inbox, t);
-    if (t->home != w) weft__unpark(t->home);
+static void queue_unstarted(struct weft__worker *w, struct weft__task *t) {
+  if (t->odd & WEFT__PINNED) {
+    send_home(w, t);
   } else if (w->rt->exact) {
     weft__ready_local(w, t);
   } else if (w->reserve) { /* begins nothing */
@@ -102,4 +122,33 @@ void weft__push_unstarted_slow(struct weft__worker *w, struct weft__task *t) {
     while (!weft__deque_push(&w->deque, t)) overflow(w);
     weft__notify_if_surplus(w);
   }
+}
+
+void weft__push_unstarted_slow(struct weft__worker *w, struct weft__task *t) {
+  if ((t->odd & WEFT__EAGER) && weft__start_eagerly(w, w->current, t)) return;
+  if (!(t->odd & WEFT__STRAND) || weft__strand_enter(t->strand, t)) queue_unstarted(w, t);
+}
+
+static void queue_foreign(struct weft__task *t) {
+  struct weft__runtime *rt = t->rt;
+  /* Exact mode has one queue, whose end is there. */
+  weft__tasklist_push(rt->exact ? &rt->ready : &rt->unstarted, t);
+  weft__fence_full(); /* the push before the look at `parked` (idle.c) */
+  weft__notify(rt);
+}
+
+void weft__push_unstarted_foreign(struct weft__task *t) {
+  t->odd &= (uint8_t)~WEFT__EAGER;
+  if (!(t->odd & WEFT__STRAND) || weft__strand_enter(t->strand, t)) queue_foreign(t);
+}
+
+void weft__queue_turn(struct weft__worker *w, struct weft__task *t) {
+  if (weft__word_phase(weft__load_relaxed_u64(&t->word)) != WEFT__UNSTARTED)
+    queue_ready(w, t);
+  else if (w)
+    queue_unstarted(w, t);
+  else if (t->odd & WEFT__PINNED)
+    send_home(w, t);
+  else
+    queue_foreign(t);
 }

@@ -25,7 +25,8 @@ void weft__ready_local_slow(struct weft__worker *w, struct weft__task *t);
 
 /* As weft__make_ready on worker w, which is the calling thread's. Does not wake anybody. */
 static inline void weft__ready_local(struct weft__worker *w, struct weft__task *t) {
-  if (weft__unlikely(!w->plain || t->hog) || weft__unlikely(!weft__ring_push(&w->ring, t)))
+  if (weft__unlikely(!w->plain || (t->odd & WEFT__HOG)) ||
+      weft__unlikely(!weft__ring_push(&w->ring, t)))
     weft__ready_local_slow(w, t);
 }
 
@@ -39,10 +40,17 @@ static inline void weft__notify_if_surplus(struct weft__worker *w) {
 
 void weft__push_unstarted_slow(struct weft__worker *w, struct weft__task *t);
 
+/* Puts an unstarted task where it will be begun, from a thread that is none of its runtime's workers. */
+void weft__push_unstarted_foreign(struct weft__task *t);
+
+/* Puts a task of a strand, whose turn it is, where it will run. From any thread, which is worker w of
+ * the runtime, or NULL. */
+void weft__queue_turn(struct weft__worker *w, struct weft__task *t);
+
 /* Puts an unstarted task into w's own queue; wakes a helper when w has more than it can do next. By w's
- * thread. */
+ * thread. One that is eager runs to its first suspension in here, instead of the calling task. */
 static inline void weft__push_unstarted(struct weft__worker *w, struct weft__task *t) {
-  if (weft__likely(w->plain && !t->pinned) && weft__likely(weft__deque_push(&w->deque, t)))
+  if (weft__likely(w->plain && !t->odd) && weft__likely(weft__deque_push(&w->deque, t)))
     weft__notify_if_surplus(w);
   else
     weft__push_unstarted_slow(w, t);

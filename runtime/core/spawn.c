@@ -8,6 +8,7 @@
 #include "base/point.h"
 #include "core/ready.h"
 #include "core/spawn.h"
+#include "core/strand.h"
 #include "core/worker.h"
 
 enum { ARG_SIZE_MAX = 64 * 1024 };
@@ -24,6 +25,7 @@ int weft__spawn_check(weft_fn fn, const weft_spawn_opts *opts) {
 
 int weft__spawn_apply(struct weft__task *t, const weft_spawn_opts *opts) {
   t->has_opts = true;
+  if (opts->strand && opts->strand->run != t->rt->id) return WEFT_EINVAL;
   if (opts->arg_size && t->arg) {
     t->copy = weft__alloc(opts->arg_size);
     if (!t->copy) return WEFT_ENOMEM;
@@ -33,14 +35,19 @@ int weft__spawn_apply(struct weft__task *t, const weft_spawn_opts *opts) {
   if (opts->context) t->env = weft__env_of_context(opts->context);
   weft__task_set_name(t, opts->name);
   t->stack_size = opts->stack_size;
-  t->pinned = opts->pinned;
-  if (opts->pinned || opts->stack_size != 0)
+  if (opts->pinned) t->odd |= WEFT__PINNED;
+  if (opts->eager) t->odd |= WEFT__EAGER;
+  if (opts->pinned || opts->eager || opts->stack_size != 0)
     weft__store_relaxed_u64(&t->word, weft__load_relaxed_u64(&t->word) | WEFT__APART);
+  if (opts->strand && opts->strand->timers) weft__strand_join(opts->strand, t);
   return 0;
 }
 
 /* What the spawner hands down beside the argument. */
-static __attribute__((noinline)) void inherit(struct weft__task *from, struct weft__task *t) {
+static __attribute__((noinline)) void inherit(struct weft__task *from, struct weft__task *t,
+                                              const weft_spawn_opts *opts) {
+  if ((from->odd & WEFT__STRAND) && !(t->odd & WEFT__STRAND) && !(opts && opts->parallel))
+    weft__strand_join(from->strand, t);
   if (!from->env || t->env) return; /* a context of its own */
   t->has_opts = true;
   t->env = weft__env_inherit(from->env);
@@ -67,7 +74,7 @@ static inline __attribute__((always_inline)) int make(struct weft__worker *w, we
     }
   }
   struct weft__task *cur = w->current; /* NULL where the runtime itself makes a task */
-  if (weft__unlikely(cur && cur->has_opts)) inherit(cur, t);
+  if (weft__unlikely(cur && cur->has_opts)) inherit(cur, t, opts);
   weft__count(&w->counters.spawned);
   *ret = t;
   return 0;

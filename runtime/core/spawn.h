@@ -7,7 +7,8 @@
 /* What can be said of the arguments before anything is made: 0 or WEFT_EINVAL. */
 int weft__spawn_check(weft_fn fn, const weft_spawn_opts *opts);
 
-/* Copies the options into a task whose fn and arg are set. 0 or WEFT_ENOMEM. */
+/* Copies the options into a task whose fn and arg are set. 0, WEFT_ENOMEM, or WEFT_EINVAL for the strand of
+ * another runtime. */
 int weft__spawn_apply(struct weft__task *t, const weft_spawn_opts *opts);
 
 /* Makes a task on worker w, with an owner or NULL that is told of its end; site is shown in reports. It

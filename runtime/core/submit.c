@@ -119,17 +119,15 @@ static int make_foreign(struct weft__runtime *rt, weft_fn fn, void *arg,
   t->arg = arg;
   weft__store_relaxed_ptr(&t->owner, owner);
   weft__store_relaxed_ptr(&t->parent, NULL);
-  if (opts && weft__spawn_apply(t, opts) < 0) {
+  int r = opts ? weft__spawn_apply(t, opts) : 0;
+  if (r < 0) {
     weft__task_unref(&rt->tasks, NULL, t, 2);
-    return WEFT_ENOMEM;
+    return r;
   }
   weft__claim_take(&t->word, weft__word_key(weft__load_relaxed_u64(&t->word)));
   weft__add_u64(&rt->submitted, 1);
   if (!owner) weft__let_go(t);
-  /* Exact mode has one queue, whose end is there. */
-  weft__tasklist_push(rt->exact ? &rt->ready : &rt->unstarted, t);
-  weft__fence_full(); /* the push before the look at `parked` (idle.c) */
-  weft__notify(rt);
+  weft__push_unstarted_foreign(t);
   return 0;
 }
 

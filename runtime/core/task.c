@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "core/ready.h"
 #include "core/shutdown.h"
+#include "core/strand.h"
 #include "core/worker.h"
 
 int weft__handle_error(weft_task h) {
@@ -98,9 +99,12 @@ void weft__task_free_slow(struct weft__task_pool *p, struct weft__task_cache *c,
     t->home = NULL;
     t->stack_size = 0;
     t->proc_death = 0;
-    t->pinned = t->has_opts = false;
     weft__env_drop(t->env);
     t->env = 0;
+    if (t->odd & WEFT__STRAND) weft__strand_unref(t->strand);
+    t->strand = NULL;
+    t->odd = 0;
+    t->has_opts = false;
   }
   struct weft__task_cache foreign = {0};
   weft__task_recycle(c ? c : &foreign, t);

@@ -32,6 +32,7 @@ struct weft__runtime;
 struct weft__task;
 struct weft__worker;
 struct weft__timers;
+struct weft_strand;
 struct weft_timeout;
 
 #define WEFT__NEVER UINT64_MAX
@@ -74,23 +75,33 @@ enum weft__watched {
   WEFT__DETACHED = 2, /* nobody will read the code: a failure is reported when it happens */
 };
 
-enum weft__link { WEFT__LINK_START = 0, WEFT__LINK_READY = 1 };
+enum weft__link { WEFT__LINK_READY = 0, WEFT__LINK_START = 1 };
+
+/* What sets a task apart from most. One byte, so that a spawn, a wake-up and a slice each ask once. */
+enum weft__odd {
+  WEFT__FRESH = 1,  /* begun by a worker, has no stack yet */
+  WEFT__HOG = 2,    /* its last slice outlasted the hog limit: set by the worker that ran it */
+  WEFT__PINNED = 4, /* constant: runs on `home` only */
+  WEFT__STRAND = 8, /* constant: has a strand */
+  WEFT__EAGER = 16, /* until it is begun: its first slice is part of its spawn */
+};
 
 struct weft__task {
   /* First line: all that a spawn and an inline run touch. */
-  weft__atomic_u64 word;     /* claim.h */
-  weft__atomic_u32 refs;     /* each drop releases, the last one acquires: what the others did to
+  weft__atomic_u64 word;    /* claim.h */
+  weft__atomic_u32 refs;    /* each drop releases, the last one acquires: what the others did to
                                 the task comes before its memory is used again */
-  int code;                  /* written by the finisher before DONE */
-  weft__atomic_ptr fn;       /* weft_fn: weft__task_fn and the like; written by the spawner,
+  int code;                 /* written by the finisher before DONE */
+  weft__atomic_ptr fn;      /* weft_fn: weft__task_fn and the like; written by the spawner,
                                 constant while the task lives */
-  void *arg;                 /* likewise */
-  weft__atomic_u32 watched;  /* what its end has to look at (enum weft__watched); changed under the
+  void *arg;                /* likewise */
+  weft__atomic_u32 watched; /* what its end has to look at (enum weft__watched); changed under the
                                lock; seq_cst with word's DONE */
-  bool pinned;               /* constant: runs on `home` only */
-  bool has_opts;             /* the task's: a field of the second part, or proc_death, is set: then
-                                its memory is cleared before it is used again */
-  bool sticky;               /* the task's: a cancel was delivered and not caught */
+  uint8_t odd; /* enum weft__odd. Whose the task is: its maker's, a queue's, its worker's */
+  bool
+      has_opts; /* the task's: a field of the second part, or proc_death, is set: then its memory is
+                    cleared before it is used again */
+  bool sticky;  /* the task's: a cancel was delivered and not caught */
   weft__atomic_ptr site;     /* constant: return address of the spawn */
   /* struct weft__owner: NULL, or told when it ends; then the task that spawned it is in parent. Written by
    * the spawner before the task may run, constant while it lives. Relaxed: who looks at it from elsewhere
@@ -107,8 +118,7 @@ struct weft__task {
   uint64_t limit_hit;        /* the deadline that was delivered, or 0 */
   struct weft_timeout *scopes; /* innermost timeout scope */
   uint32_t shield;             /* depth of shield scopes */
-  bool fresh;                  /* begun by a worker, has no stack yet */
-  bool hog; /* its last slice outlasted the hog limit: set by the worker that ran it */
+  struct weft__runtime *rt;    /* constant for the memory: whose slab it lies in */
 
   struct weft__task *link[2]; /* guarded by the lock of the list it is in (enum weft__link) */
 
@@ -129,13 +139,12 @@ struct weft__task {
   uint32_t timer_slot; /* place in it; guarded by the heap's lock */
   uint32_t proc_death; /* the task's own: how the last pool process died under it, see offload/ */
 
-  struct weft__runtime *rt; /* constant for the memory: whose slab it lies in */
-
   /* From the options of the spawn. */
-  struct weft__worker *home; /* where a pinned task runs */
-  weft__atomic_ptr name;     /* const char * */
-  void *copy;                /* the copied argument, freed with the task */
-  size_t stack_size;         /* 0: the run's */
+  struct weft_strand *strand; /* of a task that has one; it holds a reference */
+  struct weft__worker *home;  /* where a pinned task runs */
+  weft__atomic_ptr name;      /* const char * */
+  void *copy;                 /* the copied argument, freed with the task */
+  size_t stack_size;          /* 0: the run's */
 
   /* What a spawn hands down; has_opts is set when there is any. */
   weft__env env; /* the task-locals: the task's own */

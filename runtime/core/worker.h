@@ -31,6 +31,7 @@ enum weft__post {
   WEFT__POST_COMMIT, /* it waits: close the claim word's ARMED phase */
   WEFT__POST_YIELD,  /* it goes to the back of the ready queue */
   WEFT__POST_EXIT,   /* it has ended: its stack is free */
+  WEFT__POST_EAGER,  /* its child w->eager runs first (eager.c) */
 };
 
 /* Park state: one word that the sleeper and its wakers agree on. */
@@ -62,14 +63,17 @@ struct weft__worker {
   enum weft__post post;
   unsigned index; /* of a reserve: of the worker it stands in for */
   bool reserve;
-  uint32_t tick;           /* turns */
-  uint32_t poll_in;        /* turns until the next look at loop and timers */
-  uint32_t tombstones;     /* begun from the middle of a queue here, their entries not seen since */
-  int budget;              /* waits left in this slice that need not suspend */
-  bool plain;              /* constant: neither exact nor a reserve: spawns go to the deque */
-  bool turn_unstarted;     /* whose turn it is: ready and unstarted tasks alternate */
-  bool searching;          /* counted in rt->searching */
-  struct weft__loop *loop; /* own, or the leased one */
+  uint32_t tick;       /* turns */
+  uint32_t poll_in;    /* turns until the next look at loop and timers */
+  uint32_t tombstones; /* begun from the middle of a queue here, their entries not seen since */
+  int budget;          /* waits left in this slice that need not suspend */
+  bool plain;          /* constant: neither exact nor a reserve: spawns go to the deque */
+  bool turn_unstarted; /* whose turn it is: ready and unstarted tasks alternate */
+  bool searching;      /* counted in rt->searching */
+  struct weft__task *eager;    /* of a task that makes way: what runs instead */
+  struct weft__task *spawners; /* those that have made way, the latest first, through
+                                  link[WEFT__LINK_READY] */
+  struct weft__loop *loop;     /* own, or the leased one */
   struct weft__timers *timers; /* own, or the leased ones */
   struct weft__rng rng;
   struct weft__stack_cache stacks;

@@ -55,7 +55,7 @@ static unsigned phase(int i) {
 /* A task that has not begun; its number. */
 static struct weft__task *unstarted(void) {
   struct weft__task *t = weft__task_new(&rt.tasks, &w->cache);
-  t->hog = t->fresh = false;
+  t->odd = 0;
   return task[tasks++] = t;
 }
 
@@ -104,9 +104,9 @@ static void what_only_this_worker_may_run_comes_first(void **state) {
   weft__tasklist_push(&w->inbox, ready());
   weft__tasklist_push(&w->inbox, unstarted());
   CHECK_INT(next(), 1);
-  CHECK(!task[1]->fresh);
+  CHECK(!(task[1]->odd & WEFT__FRESH));
   CHECK_INT(next(), 2);
-  CHECK(task[2]->fresh);
+  CHECK((task[2]->odd & WEFT__FRESH));
   CHECK_INT(next(), 0);
   CHECK_INT(next(), EMPTY);
   end();
@@ -119,8 +119,8 @@ static void ready_and_unstarted_tasks_take_turns(void **state) {
   for (int i = 0; i < 3; i++) CHECK(weft__ring_push(&w->ring, ready()));
   for (int i = 0; i < 3; i++) CHECK(weft__deque_push(&w->deque, unstarted()));
   for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) CHECK_INT(next(), order[i]);
-  for (int i = 0; i < 3; i++) CHECK(!task[i]->fresh);
-  for (int i = 3; i < 6; i++) CHECK(task[i]->fresh);
+  for (int i = 0; i < 3; i++) CHECK(!(task[i]->odd & WEFT__FRESH));
+  for (int i = 3; i < 6; i++) CHECK((task[i]->odd & WEFT__FRESH));
   end();
 }
 
@@ -131,7 +131,7 @@ static void now_and_then_the_oldest_unstarted_task_is_begun(void **state) {
   struct weft__task *first = unstarted();
   CHECK(weft__deque_push(&w->deque, first));
   int turns = 0;
-  for (; turns < FAIR && !first->fresh; turns++) {
+  for (; turns < FAIR && !(first->odd & WEFT__FRESH); turns++) {
     CHECK(weft__deque_push(&w->deque, unstarted()));
     CHECK(weft__deque_push(&w->deque, unstarted()));
     next();
@@ -165,7 +165,7 @@ static void shared_tasks_come_when_there_are_no_others(void **state) {
   CHECK(weft__ring_push(&w->ring, ready()));
   CHECK_INT(next(), 5);
   for (int i = 0; i < 5; i++) CHECK_INT(next(), i);
-  CHECK(task[3]->fresh && task[4]->fresh && !task[0]->fresh);
+  CHECK((task[3]->odd & WEFT__FRESH) && (task[4]->odd & WEFT__FRESH) && !(task[0]->odd & WEFT__FRESH));
   CHECK_INT(next(), EMPTY);
   end();
 }
@@ -228,7 +228,7 @@ static void in_exact_mode_tasks_come_in_the_order_of_their_readiness(void **stat
   for (int i = 2; i < 60; i++) weft__tasklist_push(&rt.ready, i % 2 ? ready() : unstarted());
   for (int i = 0; i < 60; i++) {
     CHECK_INT(next(), i);
-    CHECK_INT(task[i]->fresh, i == 1 || (i > 1 && i % 2 == 0));
+    CHECK_INT((task[i]->odd & WEFT__FRESH), i == 1 || (i > 1 && i % 2 == 0));
   }
   CHECK_INT(next(), EMPTY);
   end();
@@ -292,7 +292,7 @@ static void a_thief_takes_the_oldest_unstarted_task_and_no_entry_without_one(voi
   CHECK(weft__deque_push(&w[1].deque, tombstone()));
   for (int i = 0; i < 3; i++) CHECK(weft__deque_push(&w[1].deque, unstarted()));
   CHECK_INT(number(weft__steal_task(w)), 1);
-  CHECK(task[1]->fresh);
+  CHECK((task[1]->odd & WEFT__FRESH));
   CHECK_UINT(phase(0), WEFT__FREE);
   CHECK_INT(number(weft__steal_task(w)), 2);
   CHECK_PTR(weft__steal_task(w), NULL); /* its next one */

@@ -81,7 +81,7 @@ static void detached_tasks_leave_nothing_behind(void **state) {
 static int look_at_self(void *arg) {
   struct weft__task *t = weft__current_task();
   CHECK_PTR(weft_task_name(weft_current()), NULL);
-  CHECK(!t->pinned && !t->has_opts && !t->sticky && t->shield == 0 && t->scopes == NULL);
+  CHECK(!t->odd && !t->has_opts && !t->sticky && t->shield == 0 && t->scopes == NULL);
   CHECK_UINT(t->limit, WEFT__NEVER);
   CHECK_UINT(t->limit_hit, 0);
   CHECK(t->stack->size < (size_t)1 << 20);

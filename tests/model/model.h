@@ -86,13 +86,13 @@ enum model_weaken {
 
 struct model_bounds {
   enum model_memory memory;
-  int preemptions;  /* switches away from a thread that could go on, and under MODEL_TSO stores that
+  int preemptions; /* switches away from a thread that could go on, and under MODEL_TSO stores that
                     * begin to wait; 0, 1, ... up to this are tried */
-  unsigned weaken;  /* MODEL_NO_LIGHT | ... */
+  unsigned weaken; /* MODEL_NO_LIGHT | ... */
   const void *const *site; /* weaken one operation of the code only, by the addresses that it was
                             * compiled to: see model_mutants */
   unsigned sites;
-  int site_order;   /* enum weft__model_order, or -1 to drop a fence */
+  int site_order;      /* enum weft__model_order, or -1 to drop a fence */
   bool every_schedule; /* do not stop where a state was seen before: counts whole schedules */
   uint64_t max_states; /* 0: a default */
 };

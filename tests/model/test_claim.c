@@ -22,6 +22,7 @@ static struct {
   unsigned wins[2];              /* how often each wait was won */
   unsigned delivered;            /* cancels that the task was told of */
   unsigned starts, takes, too_late;
+  bool withdrawn;
 } S;
 
 static void setup(void) {
@@ -71,6 +72,8 @@ static int wait_for(unsigned i, bool masked) {
     break;
   case WEFT__BY_TIMEOUT:
     break;
+  case WEFT__NOT_BEGUN:
+    model_fail("the reason of no wait");
   }
   return (int)weft__word_reason(word);
 }
@@ -156,6 +159,10 @@ static const struct model event_timer = MODEL(
 static const struct model late_timer = MODEL(
     "claim: a timeout of the wait before",
     THREADS({"task", waits_twice}, {"events", events}, {"timer", timer_0}), .check = no_cancel);
+
+static bool is_published_or_withdrawn(void) {
+  return is_published_0() || S.withdrawn;
+}
 
 /* A cancel that was there before the first wait, or ended it, frees its event to come in vain. */
 static bool is_published_or_cancelled(void) {
@@ -304,11 +311,94 @@ static const struct model end =
     MODEL("claim: end, cancel", THREADS({"task", ends}, {"canceller", cancels_once}),
           .check = told_or_too_late);
 
+/* A callback that is to begin at a time: made, due, withdrawn and cancelled by different threads. It
+ * begins unless somebody kept it from that. */
+static void is_scheduled(void) {
+  weft__ticket ticket;
+  model_write(&S.stack, S.waits++);
+  if (!weft__claim_schedule(&S.word, &ticket)) {
+    weft__claim_deliver(&S.word); /* it is begun, and ends, as any other */
+    cancelled();
+    S.withdrawn = true;
+    return;
+  }
+  weft__store_release_u64(&S.published[0], ticket);
+  model_write(&S.stack, S.waits);
+  if (weft__claim_commit(&S.word)) {
+    model_wait_until(is_ready);
+    weft__xchg_u32(&S.ready, 0);
+  }
+  model_write(&S.stack, S.waits);
+  if (weft__claim_begin(&S.word))
+    S.starts++;
+  else if (!S.withdrawn)
+    cancelled();
+}
+static void comes_due(void) {
+  model_wait_until(is_published_or_withdrawn);
+  fire(0, WEFT__BY_TIMEOUT);
+}
+static void withdraws(void) {
+  model_wait_until(is_published_0);
+  enum weft__outcome outcome = weft__claim_withdraw(&S.word, KEY);
+  MODEL_CHECK(outcome != WEFT__STALE);
+  S.withdrawn = outcome != WEFT__LOST;
+  if (outcome == WEFT__WON_PARKED) won(outcome, 0);
+}
+static void begun_unless_withdrawn(void) {
+  MODEL_CHECK(S.starts + S.withdrawn == 1);
+}
+static const struct model callback = {
+    .name = "claim: a callback, its time, its withdrawal",
+    MODEL_STATE(S),
+    .setup = setup_unstarted,
+    .threads = {{"worker", is_scheduled}, {"timer", comes_due}, {"withdrawer", withdraws}},
+    .check = begun_unless_withdrawn};
+
+static void cancels_a_callback(void) {
+  model_write(&S.why, 5);
+  won(weft__claim_cancel(&S.word, KEY), 0);
+}
+static void begun_or_cancelled(void) {
+  MODEL_CHECK(S.starts == 1 || S.delivered == 1);
+}
+static const struct model cancelled_callback = {
+    .name = "claim: a callback, its time, a cancel",
+    MODEL_STATE(S),
+    .setup = setup_unstarted,
+    .threads = {{"worker", is_scheduled}, {"timer", comes_due}, {"canceller", cancels_a_callback}},
+    .check = begun_or_cancelled};
+
+static void withdraws_unscheduled(void) {
+  model_write(&S.why, 5);
+  S.withdrawn = weft__claim_withdraw(&S.word, KEY) == WEFT__WON;
+}
+static void told_if_withdrawn(void) {
+  MODEL_CHECK(S.delivered == S.withdrawn);
+}
+static const struct model callback_soon = {
+    .name = "claim: start, withdraw",
+    MODEL_STATE(S),
+    .setup = setup_unstarted,
+    .threads = {{"worker", worker_starts_or_ends_it}, {"withdrawer", withdraws_unscheduled}},
+    .check = told_if_withdrawn};
+
 /* --- tests --- */
 
-static const struct model *const all[] = {
-    &event_timer, &late_timer, &event_cancel,    &event_timer_cancel, &masked, &uncancel,
-    &checkpoint,  &start,      &cancelled_early, &reuse,              &end};
+static const struct model *const all[] = {&event_timer,
+                                          &late_timer,
+                                          &event_cancel,
+                                          &event_timer_cancel,
+                                          &masked,
+                                          &uncancel,
+                                          &checkpoint,
+                                          &start,
+                                          &cancelled_early,
+                                          &reuse,
+                                          &end,
+                                          &callback,
+                                          &cancelled_callback,
+                                          &callback_soon};
 #define COUNT (sizeof all / sizeof all[0])
 
 static void hold(enum model_memory memory) {
@@ -372,8 +462,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_lost_wakeup_is_found),
 };
 
-static const struct model_suite suites[] = {
-    {all, COUNT, {.memory = MODEL_WEAK, .preemptions = 2}}};
+static const struct model_suite suites[] = {{all, COUNT, {.memory = MODEL_WEAK, .preemptions = 2}}};
 
 int main(int argc, char **argv) {
   return model_main(argc, argv, tests, sizeof tests / sizeof tests[0], suites,

@@ -58,7 +58,7 @@ static void wakes_two(void) {
 }
 static void wakes_a_pinned_one(void) {
   begun(0);
-  S.task[0].pinned = true;
+  S.task[0].odd = WEFT__PINNED;
   S.task[0].home = &S.w[1];
   weft__make_ready(&S.task[0]);
 }

@@ -17,6 +17,7 @@
 #include "core/park.h"
 #include "core/ready.h"
 #include "core/self.h"
+#include "core/strand.h"
 #include "core/waitq.h"
 #include "core/worker.h"
 #include "model.h"
@@ -96,6 +97,10 @@ uint64_t weft__now(void) {
 }
 void weft__unpark(struct weft__worker *w) {
   (void)w;
+}
+void weft__strand_unref(struct weft_strand *s) {
+  (void)s;
+  model_fail("no model has a strand");
 }
 void weft__shutdown_hint(struct weft__runtime *rt) {
   (void)rt;

@@ -8,9 +8,11 @@
 
 #include "base/clock.h"
 #include "base/futex.h"
+#include "core/eager.h"
 #include "core/monitor.h"
 #include "core/ready.h"
 #include "core/shutdown.h"
+#include "core/strand.h"
 #include "core/worker.h"
 #include "model.h"
 #include "weft_test.h"
@@ -116,6 +118,22 @@ void weft__task_free_slow(struct weft__task_pool *p, struct weft__task_cache *c,
 
 void weft__make_ready_outside(struct weft__task *t) {
   weft__make_ready_by(NULL, t);
+}
+bool weft__start_eagerly(struct weft__worker *w, struct weft__task *cur, struct weft__task *t) {
+  (void)w;
+  (void)cur;
+  (void)t;
+  model_fail("no model starts a task eagerly");
+}
+void weft__strand_join(struct weft_strand *s, struct weft__task *t) {
+  (void)s;
+  (void)t;
+  model_fail("no model has a strand");
+}
+bool weft__strand_enter(struct weft_strand *s, struct weft__task *t) {
+  (void)s;
+  (void)t;
+  model_fail("no model has a strand");
 }
 
 /* --- the state --- */
