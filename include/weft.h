@@ -10,6 +10,8 @@
  *   weft/future.h    results that arrive later, from anywhere
  *   weft/awaitable.h one type for everything that can be waited for, and how to make your own
  *   weft/gen.h       generators: functions that hand out items one by one
+ *   weft/iter.h      one interface for all that gives items, collect and fold
+ *   weft/scope.h     cleanup on every way out: defer
  *   weft/local.h     values that go from a task to those that it starts
  *   weft/queue.h     queues between tasks, and from and to plain threads
  *   weft/timeout.h   deadlines around any code: timeout scopes and wait_for
@@ -45,11 +47,13 @@
 #include <weft/gen.h>
 #include <weft/graph.h>
 #include <weft/group.h>
+#include <weft/iter.h>
 #include <weft/local.h>
 #include <weft/offload.h>
 #include <weft/queue.h>
 #include <weft/report.h>
 #include <weft/run.h>
+#include <weft/scope.h>
 #include <weft/sim.h>
 #include <weft/strand.h>
 #include <weft/sync.h>
