@@ -3,6 +3,7 @@
  * The one header to include. Each topic has a header of its own that reads as its documentation:
  *
  *   weft/run.h       start the runtime, its options, its statistics
+ *   weft/runner.h    several runs in one runtime
  *   weft/task.h      spawn, await, cancel, sleep, yield, names, the list of live tasks
  *   weft/graph.h     the call graph: who waits for whom, and which waits can never end
  *   weft/group.h     groups of tasks that end together
@@ -53,6 +54,7 @@
 #include <weft/queue.h>
 #include <weft/report.h>
 #include <weft/run.h>
+#include <weft/runner.h>
 #include <weft/scope.h>
 #include <weft/sim.h>
 #include <weft/strand.h>

@@ -41,11 +41,13 @@ typedef struct weft_run_opts {
   bool no_reserve;   /* no reserve threads: while every worker is busy in a long slice, timers
                                and I/O wait as they do in asyncio */
   bool no_spin;      /* an idle worker goes to sleep at once instead of searching a while */
+  bool no_sigint;    /* leave SIGINT alone */
   size_t stack_size; /* stack of a task in bytes; default 64 KiB; at least
                                WEFT_STACK_MIN */
   weft_ns
       shutdown_timeout; /* how long to wait at the end for tasks that ignore their cancel and for
-                               pool jobs that still run; default: without limit */
+                               pool jobs that still run; default: for tasks without limit, then
+                               for jobs 300 s */
   unsigned blocking_threads; /* most threads of the blocking pool; default 512 */
   bool debug;      /* debug mode (weft/debug.h); default: WEFT_DEBUG=1 in the environment */
   weft_ns slow_slice; /* debug mode: a task that keeps its worker for longer is reported;

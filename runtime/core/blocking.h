@@ -163,6 +163,9 @@ struct weft__blocking {
    * beyond hot. Called on any thread that submits or runs jobs, without the lock; must not block.
    */
   void (*want_ticks)(struct weft__blocking *p);
+  /* Told about every second while close waits for jobs. May be NULL. Called by who closes, without the
+   * lock. */
+  void (*waits)(struct weft__blocking *p);
 };
 
 struct weft__blocking_stats {

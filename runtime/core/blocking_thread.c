@@ -24,6 +24,7 @@
 
 /* A thread takes as many jobs as it expects to finish within this. */
 enum { BATCH_NS = 20000 };
+#define TELL_EVERY_NS WEFT__NS_PER_SEC
 
 static void *thread_main(void *arg);
 
@@ -330,10 +331,15 @@ int weft__blocking_close(struct weft__blocking *p, uint64_t deadline_ns) {
   shut(p);
   bool waiting = true;
   uint32_t alive;
+  uint64_t tell_at = p->waits ? weft__now() + TELL_EVERY_NS : UINT64_MAX;
   while ((alive = weft__load_acquire_u32(&p->alive)) > 0) {
     uint64_t now = weft__now();
     if (now >= deadline_ns && abandon(p)) return WEFT_ETIMEDOUT;
-    uint64_t until = waiting ? now + WEFT__NS_PER_MS : WEFT__FUTEX_FOREVER;
+    if (now >= tell_at) {
+      p->waits(p);
+      tell_at = now + TELL_EVERY_NS;
+    }
+    uint64_t until = waiting ? now + WEFT__NS_PER_MS : tell_at;
     weft__futex_wait(&p->alive, alive, until < deadline_ns ? until : deadline_ns);
     if (waiting) waiting = weft__blocking_tick(p, weft__now());
   }

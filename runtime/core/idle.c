@@ -94,7 +94,7 @@ void weft__loop_poke(struct weft__loop *l) {
 /* Anything that a worker which is about to sleep could do. */
 static bool work_somewhere(struct weft__worker *w) {
   struct weft__runtime *rt = w->rt;
-  if (weft__life(rt) == WEFT__ENDED || weft__tasklist_count(&w->inbox)) return true;
+  if (weft__life(rt) >= WEFT__RESTS || weft__tasklist_count(&w->inbox)) return true;
   if (weft__load_relaxed_u32(&w->loop->posted)) return true;
   if (weft__load_relaxed_u32(&rt->main_done) && w->index == 0 && weft__life(rt) == WEFT__RUNS)
     return true; /* the first step of the shutdown; later ones are rung for */

@@ -1,5 +1,10 @@
 #include "core/monitor.h"
 
+#include <linux/futex.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <weft/errors.h>
 
 #include "base/clock.h"
@@ -32,8 +37,8 @@ struct weft__monitor {
   weft__atomic_u32 state; /* futex word. A worker that wakes up lowers parked, passes a full fence
                              and looks here; the monitor changes it to ASLEEP and looks at parked,
                              both seq_cst: one of the two sees the other */
-  weft__atomic_u32 pool;  /* the blocking pool wants ticks; against state in the same way. Released
-                             by who wants them, acquired by the tick */
+  weft__atomic_u32 pool;  /* the blocking pool wants ticks, or there was a signal; against state in
+                             the same way. Released by who wants them, acquired by the tick */
   uint64_t trim_at;       /* the monitor's own */
   struct sample *seen;    /* of each worker and reserve; the monitor's own */
 };
@@ -118,8 +123,9 @@ static bool tick(struct weft__monitor *m) {
   struct weft__runtime *rt = m->rt;
   uint64_t now = weft__now();
   /* The note is cleared before the tick: a wish that comes during it is kept. */
-  bool pool = weft__load_relaxed_u32(&m->pool) && weft__xchg_u32(&m->pool, 0) &&
-              weft__blocking_tick(&rt->blocking, now);
+  bool noted = weft__load_relaxed_u32(&m->pool) && weft__xchg_u32(&m->pool, 0);
+  if (noted) weft__interrupts_pass(rt);
+  bool pool = noted && weft__blocking_tick(&rt->blocking, now);
   if (pool) weft__store_relaxed_u32(&m->pool, 1);
   if (now >= m->trim_at) {
     weft__stack_pool_trim(&rt->stacks);
@@ -212,3 +218,15 @@ void weft__monitor_want_ticks(struct weft__runtime *rt) {
   weft__store_release_u32(&m->pool, 1); /* the fence in wake orders it before the look at state */
   weft__monitor_wake(rt);
 }
+
+#ifndef WEFT_MODEL
+/* As weft__monitor_want_ticks, but nothing of the shim or the seam: both may be the thread's to play
+ * with. The monitor looks every period while it is awake. */
+void weft__monitor_ring(struct weft__runtime *rt) {
+  struct weft__monitor *m = rt->monitor;
+  uint32_t asleep = MONITOR_ASLEEP;
+  atomic_store(&m->pool.v, 1);
+  if (atomic_compare_exchange_strong(&m->state.v, &asleep, MONITOR_AWAKE))
+    syscall(SYS_futex, &m->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+#endif

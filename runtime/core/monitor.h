@@ -24,6 +24,9 @@ void weft__monitor_free(struct weft__runtime *rt);
 /* The blocking pool wants ticks. Any thread. */
 void weft__monitor_want_ticks(struct weft__runtime *rt);
 
+/* Makes it look at what was noted for it (interrupt.h). Safe in a signal handler. */
+void weft__monitor_ring(struct weft__runtime *rt);
+
 /* A worker has woken up. Cheap when the monitor is awake. Any thread. */
 void weft__monitor_wake(struct weft__runtime *rt);
 

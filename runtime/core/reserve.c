@@ -5,6 +5,7 @@
 #include "base/futex.h"
 #include "base/sys.h"
 #include "core/ready.h"
+#include "core/rest.h"
 #include "core/thread.h"
 #include "core/worker.h"
 
@@ -19,7 +20,7 @@ static struct weft__worker *reserve_of(struct weft__worker *w) {
 
 static bool lease_over(struct weft__worker *r) {
   return weft__load_acquire_u32(&r->lease) != WEFT__LEASE_WANTED ||
-         weft__life(r->rt) == WEFT__ENDED || weft__now() >= weft__load_relaxed_u64(&r->lease_until);
+         weft__life(r->rt) >= WEFT__RESTS || weft__now() >= weft__load_relaxed_u64(&r->lease_until);
 }
 
 /* What an event or a timer made ready: here, at the worker stood in for, or on foreign threads. */
@@ -88,7 +89,10 @@ static void *reserve_main(void *arg) {
   weft__thread_short_slice();
   while (weft__life(r->rt) != WEFT__ENDED) {
     if (weft__load_acquire_u32(&r->lease) == WEFT__LEASE_WANTED) {
-      lease(r, w);
+      if (weft__work_begin(r->rt)) {
+        lease(r, w);
+        weft__work_end(r->rt);
+      }
       /* A want that came during the lease is repeated by the monitor as long as it holds. One that
        * comes from here on has changed the park word too, if that is not asleep yet. */
       weft__xchg_u32(&r->lease, WEFT__LEASE_NONE);

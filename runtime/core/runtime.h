@@ -9,6 +9,7 @@
 
 #include "core/blocking.h"
 #include "core/closer.h"
+#include "core/interrupt.h"
 #include "core/report.h"
 #include "core/task.h"
 #include "core/tasklist.h"
@@ -17,10 +18,11 @@ struct weft__worker;
 struct weft__monitor;
 struct weft__simulated;
 
-/* Phases, only ever forward. */
+/* RUNS and RESTS take turns, then STOPPING, then ENDED. While it is less than RESTS tasks run. */
 enum weft__life {
   WEFT__RUNS,     /* the main task is alive */
   WEFT__STOPPING, /* it has returned: what is left is cancelled and awaited; no submits */
+  WEFT__RESTS,    /* between two runs of a Runner: nothing moves (rest.h) */
   WEFT__ENDED,    /* nothing is alive, or the shutdown's time ran out: the threads leave */
 };
 
@@ -42,7 +44,9 @@ struct weft__runtime {
   struct weft__reports reports; /* weft__report: what has no caller to be told */
 
   weft__atomic_u32 life;      /* enum weft__life; release by worker 0, acquire by the others. Who
-                                 sleeps is unparked after it */
+                                 sleeps is unparked after it. The futex word of who rests */
+  weft__atomic_u32 active;    /* threads, worker 0 not among them, that may run tasks (rest.h): the
+                                 futex word of who waits for 0 */
   weft__atomic_u32 main_done; /* set by the main task's end, then worker 0 is unparked: the notice
                                  orders. Read relaxed */
   /* Workers asleep. Raised before the heavy fence of a worker that goes to sleep, read relaxed
@@ -60,6 +64,8 @@ struct weft__runtime {
                                  the task may run, read (acquire) after the ends (shutdown.c) */
 
   struct weft__stack_pool stacks;
+  bool keep; /* worker 0's: after the main task the runtime rests instead of ending */
+  struct weft__interrupts interrupts;
   /* Worker 0's, once the main task has returned; read after the threads have been joined. */
   int main_code;
   bool timed_out;
@@ -80,9 +86,6 @@ struct weft__runtime {
   struct weft__monitor *monitor;
   struct weft__runtime *next; /* in the table of running runtimes; guarded by its lock */
 };
-
-/* What a process does once, before its first run. 0 or a negative code. run.c */
-int weft__process_init(void);
 
 /* True while any runtime of the process runs. Safe in a fork handler. */
 bool weft__runtime_any(void);

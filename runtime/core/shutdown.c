@@ -4,6 +4,7 @@
 #include "core/cancel.h"
 #include "core/debug.h"
 #include "core/introspect.h"
+#include "core/rest.h"
 #include "core/worker.h"
 
 #define REPORT_EVERY_NS WEFT__NS_PER_SEC
@@ -55,7 +56,7 @@ static void report_remaining(struct weft__runtime *rt, uint64_t now) {
                  named - NAMED_AT_MOST);
 }
 
-static void begin(struct weft__runtime *rt) {
+void weft__shutdown_begin(struct weft__runtime *rt) {
   weft__runtime_refuse(rt);
   weft__store_release_u32(&rt->life, WEFT__STOPPING);
   weft__task_each_live(&rt->tasks, cancel_one, NULL);
@@ -68,8 +69,7 @@ static void begin(struct weft__runtime *rt) {
 
 static void end(struct weft__runtime *rt, bool timed_out) {
   rt->timed_out = timed_out;
-  weft__store_release_u32(&rt->life, WEFT__ENDED);
-  for (unsigned i = 1; i < rt->nworkers; i++) weft__unpark(&rt->workers[i]);
+  weft__life_end(rt);
 }
 
 uint64_t weft__tasks_live(struct weft__runtime *rt) {
@@ -86,7 +86,14 @@ uint64_t weft__tasks_live(struct weft__runtime *rt) {
 }
 
 void weft__shutdown_step(struct weft__runtime *rt, struct weft__worker *w) {
-  if (weft__life(rt) == WEFT__RUNS) begin(rt);
+  if (weft__life(rt) == WEFT__RUNS) {
+    weft__interrupts_end(rt);
+    if (rt->keep) {
+      weft__rest_begin(rt);
+      return;
+    }
+    weft__shutdown_begin(rt);
+  }
   if (weft__tasks_live(rt) == 0) {
     if (rt->debug) weft__debug_tasks_over(rt);
     if (!weft__closers_begin(&rt->closers, w)) {

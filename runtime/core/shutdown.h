@@ -1,4 +1,5 @@
-/* The end of a run, in steps that worker 0 takes between tasks once the main task has returned:
+/* The end of a runtime, in steps that worker 0 takes between tasks once the main task has returned (of the
+ * last run, or when a Runner is closed; after another run the runtime rests: rest.h):
  *
  *   1. submits from foreign threads are refused, and those under way are waited for;
  *   2. every task that is alive is cancelled;
@@ -14,6 +15,9 @@
 
 struct weft__runtime;
 struct weft__worker;
+
+/* Steps 1 and 2; by worker 0. */
+void weft__shutdown_begin(struct weft__runtime *rt);
 
 /* One step; by worker 0. */
 void weft__shutdown_step(struct weft__runtime *rt, struct weft__worker *w);

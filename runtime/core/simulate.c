@@ -12,6 +12,9 @@
 #include "base/sim.h"
 #include "base/sim_net.h"
 #include "core/cancel.h"
+#include "core/options.h"
+#include "core/rest.h"
+#include "core/runner.h"
 #include "core/table.h"
 #include "core/worker.h"
 
@@ -91,8 +94,8 @@ static void give_up(struct weft__simulated *sim) {
   sim->failure = WEFT_EDEADLK;
   sim->stuck = 2;
   rt->timed_out = true;
-  weft__store_release_u32(&rt->life, WEFT__ENDED);
-  for (unsigned i = 0; i < rt->nworkers; i++) weft__unpark(&rt->workers[i]);
+  weft__life_end(rt);
+  weft__unpark(&rt->workers[0]);
 }
 
 /* ---- checks ---- */
@@ -139,7 +142,7 @@ static void on_quiet(void *arg) {
                   (unsigned long long)sim->seed);
     return;
   }
-  if (weft__load_seq_u32(&rt->parked) != rt->nworkers) return;
+  if (weft__life(rt) == WEFT__RESTS || weft__load_seq_u32(&rt->parked) != rt->nworkers) return;
   weft__task_each_live(&rt->tasks, check_not_lost, sim);
   bool stuck = weft__life(rt) == WEFT__STOPPING && nothing_awaited(rt);
   sim->waits_while_ending = stuck ? sim->waits_while_ending + 1 : 0;
@@ -182,7 +185,7 @@ void weft__simulated_end(struct weft__runtime *rt) {
 static bool on_stuck(void *arg) {
   struct weft__simulated *sim = arg;
   struct weft__runtime *rt = sim->rt;
-  if (!rt || weft__life(rt) == WEFT__ENDED) return false;
+  if (!rt || weft__life(rt) >= WEFT__RESTS) return false;
   if (sim->stuck > 0) {
     give_up(sim);
     return true;
@@ -197,8 +200,8 @@ static bool on_stuck(void *arg) {
 
 /* ---- a run ---- */
 
-int weft__run_simulated(weft_fn fn, void *arg, const weft_run_opts *opts,
-                        struct weft__simulated *sim, const void *site, weft_sim_report *ret) {
+int weft__simulated_open(struct weft__simulated *sim, const weft_run_opts *opts,
+                         weft_run_opts *ret) {
   struct weft__sim_setup setup = {
       .seed = sim->seed,
       .record = sim->record,
@@ -213,34 +216,57 @@ int weft__run_simulated(weft_fn fn, void *arg, const weft_run_opts *opts,
     return r;
   }
   const char *workers = getenv("WEFT_WORKERS");
-  weft_run_opts mine = *opts;
-  if (mine.workers == 0 && !mine.exact && !(workers && *workers))
-    mine.workers = 1 + (int)weft__sim_draw(4);
-  r = weft__run(fn, arg, &mine, sim->seed, sim, site);
-  if (sim->failure) r = sim->failure;
+  *ret = *opts;
+  if (ret->workers == 0 && !ret->exact && !(workers && *workers))
+    ret->workers = 1 + (int)weft__sim_draw(4);
+  return 0;
+}
+
+int weft__simulated_answer(struct weft__simulated *sim, int code) {
+  if (!sim->failure) return code;
+  code = sim->failure;
+  /* All was cancelled, and has ended: a later run may do better. */
+  if (sim->stuck == 1) {
+    sim->stuck = 0;
+    sim->failure = 0;
+  }
+  return code;
+}
+
+int weft__simulated_close(struct weft__simulated *sim, int code, weft_sim_report *ret) {
+  if (sim->failure) code = sim->failure;
   struct weft__sim_report played;
   weft__sim_end(&played);
   weft__table_leave(true); /* what was left behind can do nothing any more */
-  *ret = (weft_sim_report){
-      .runs = 1,
-      .seed = sim->seed,
-      .code = r,
-      .workers = sim->workers,
-      .decisions = played.decisions,
-      .switches = played.switches,
-      .time = (weft_ns)played.ns,
-      .diverged = played.diverged,
-  };
-  return r;
+  if (ret)
+    *ret = (weft_sim_report){
+        .runs = sim->begun,
+        .seed = sim->seed,
+        .code = code,
+        .workers = sim->workers,
+        .decisions = played.decisions,
+        .switches = played.switches,
+        .time = (weft_ns)played.ns,
+        .diverged = played.diverged,
+    };
+  return code;
+}
+
+int weft__run_simulated(const struct weft__main *m, const weft_run_opts *opts,
+                        struct weft__simulated *sim, weft_sim_report *ret) {
+  weft_run_opts mine;
+  int r = weft__simulated_open(sim, opts, &mine);
+  if (r < 0) return r;
+  return weft__simulated_close(sim, weft__run(m, &mine, sim->seed, sim), ret);
 }
 
 /* ---- the public side ---- */
 
-static int next_run(weft_fn fn, void *arg, const weft_sim_opts *o, uint64_t seed, const void *site,
+static int next_run(const struct weft__main *m, const weft_sim_opts *o, uint64_t seed,
                     weft_sim_report *ret) {
   static const weft_run_opts defaults;
   struct weft__simulated sim = {.follow = o->follow, .record = o->record, .seed = seed};
-  return weft__run_simulated(fn, arg, o->run ? o->run : &defaults, &sim, site, ret);
+  return weft__run_simulated(m, o->run ? o->run : &defaults, &sim, ret);
 }
 
 struct series {
@@ -251,7 +277,7 @@ struct series {
 static int find_series(const weft_sim_opts *o, struct series *ret) {
   *ret = (struct series){o->first_seed ? o->first_seed : 1, o->seeds ? o->seeds : 1000};
   uint64_t seed = o->follow ? o->follow->seed : 0;
-  int r = o->follow ? 1 : weft__choice_seed(&seed);
+  int r = o->follow ? 1 : weft__options_seed(o->run, &seed);
   if (r == 1) *ret = (struct series){seed, 1};
   return r < 0 ? r : 0;
 }
@@ -263,16 +289,13 @@ static void tell_failure(const weft_sim_opts *o, const weft_sim_report *r) {
            "simulation with seed %" PRIu64 " failed: %d (%s); WEFT_SEED=%" PRIu64 " shows it again",
            r->seed, r->code, r->code <= WEFT_EUSER ? "the program's own" : weft_err_name(r->code),
            r->seed);
-  if (o->run && o->run->log)
-    o->run->log(line, o->run->log_arg);
-  else
-    fprintf(stderr, "weft: %s\n", line);
+  weft__options_log(o->run, line);
 }
 
 int weft_simulate(weft_fn fn, void *arg, const weft_sim_opts *opts, weft_sim_report *ret) {
   static const weft_sim_opts defaults;
   const weft_sim_opts *o = opts ? opts : &defaults;
-  const void *site = __builtin_return_address(0);
+  const struct weft__main m = {fn, arg, NULL, __builtin_return_address(0)};
   weft_sim_report report = {0};
   if (ret) *ret = report;
   if (weft__in_child()) return WEFT_ECHILD;
@@ -289,8 +312,8 @@ int weft_simulate(weft_fn fn, void *arg, const weft_sim_opts *opts, weft_sim_rep
     if (o->time_limit && i > 0 && weft__now() - begin >= (uint64_t)o->time_limit) break;
     uint64_t before = report.runs;
     report.runs = 0;
-    r = next_run(fn, arg, o, s.first + i, site, &report);
-    if (report.runs == 0) report.code = r; /* refused: no run */
+    r = next_run(&m, o, s.first + i, &report);
+    if (report.runs == 0) report = (weft_sim_report){.code = r}; /* refused: no run */
     if (r < 0 && report.runs) tell_failure(o, &report);
     report.runs += before;
   }

@@ -6,6 +6,7 @@
 #include <weft/run.h>
 #include <weft/sim.h>
 
+struct weft__main;
 struct weft__runtime;
 struct weft__worker;
 struct weft__task;
@@ -17,19 +18,29 @@ struct weft__simulated {
   uint64_t seed;
   struct weft__runtime *rt; /* while there is one */
   unsigned workers;
+  bool begun;                  /* there was a run */
   int failure;                 /* WEFT_EDEADLK once nothing could go on; what run answers */
   unsigned stuck;              /* 1: nothing could go on, all was cancelled; 2: given up */
   unsigned waits_at_end;       /* for a thread that has not ended yet */
   unsigned waits_while_ending; /* in a row, with nothing awaited */
 };
 
-/* Runs fn as weft_run does, simulated. *ret gets what weft_sim_report says of one run. */
-int weft__run_simulated(weft_fn fn, void *arg, const weft_run_opts *opts,
-                        struct weft__simulated *sim, const void *site, weft_sim_report *ret);
+/* The calling thread begins to play; *ret are the options with what the seed adds to them. 0, WEFT_EBUSY.
+ * Then runs, then close: code, or what the simulation has to say instead; *ret, unless NULL, gets what
+ * weft_sim_report says of one run. */
+int weft__simulated_open(struct weft__simulated *sim, const weft_run_opts *opts,
+                         weft_run_opts *ret);
+int weft__simulated_close(struct weft__simulated *sim, int code, weft_sim_report *ret);
+/* What one run of several answers whose main task had this code. */
+int weft__simulated_answer(struct weft__simulated *sim, int code);
+
+/* One run between the two. */
+int weft__run_simulated(const struct weft__main *m, const weft_run_opts *opts,
+                        struct weft__simulated *sim, weft_sim_report *ret);
 
 /* The real run, for both: run.c. sim is NULL for threads of the system. */
-int weft__run(weft_fn fn, void *arg, const weft_run_opts *opts, uint64_t seed,
-              struct weft__simulated *sim, const void *site);
+int weft__run(const struct weft__main *m, const weft_run_opts *opts, uint64_t seed,
+              struct weft__simulated *sim);
 
 /* Worker w is about to run t: is nobody else? */
 void weft__simulated_slice(struct weft__worker *w, struct weft__task *t);

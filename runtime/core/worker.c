@@ -284,7 +284,7 @@ void weft__worker_poll(struct weft__worker *w) {
 
 void weft__worker_loop(struct weft__worker *w) {
   struct weft__runtime *rt = w->rt;
-  while (weft__life(rt) != WEFT__ENDED) {
+  while (weft__life(rt) < WEFT__RESTS) {
     if (weft__unlikely(weft__load_relaxed_u32(&rt->main_done)) && w->index == 0)
       weft__shutdown_step(rt, w);
     if (--w->poll_in == 0 || weft__unlikely(weft__load_relaxed_u32(&w->poll_due)))

@@ -88,6 +88,17 @@ static void a_bad_worker_count_of_the_environment_is_named(void **state) {
   CHECK(strstr(logged, "banana") != NULL);
 }
 
+static void a_bad_seed_of_the_environment_is_named(void **state) {
+  (void)state;
+  clean_environment();
+  setenv("WEFT_SEED", "12 monkeys", 1);
+  logged[0] = '\0';
+  refused(&(weft_run_opts){.log = keep_line}, WEFT_EINVAL);
+  CHECK(strstr(logged, "WEFT_SEED") != NULL);
+  CHECK(strstr(logged, "12 monkeys") != NULL);
+  unsetenv("WEFT_SEED");
+}
+
 static void an_option_goes_before_the_environment(void **state) {
   (void)state;
   clean_environment();
@@ -242,6 +253,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_worker_count_out_of_range_is_einval),
     cmocka_unit_test(the_environment_gives_the_worker_count),
     cmocka_unit_test(a_bad_worker_count_of_the_environment_is_named),
+    cmocka_unit_test(a_bad_seed_of_the_environment_is_named),
     cmocka_unit_test(an_option_goes_before_the_environment),
     cmocka_unit_test(a_wrong_WEFT_WORKERS_is_einval),
     cmocka_unit_test(a_wrong_WEFT_SEED_is_einval),

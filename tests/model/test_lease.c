@@ -6,6 +6,7 @@
  * world. What is due is seen to by one of the two, or the run ends in a deadlock; two at once
  * inside libuv, or one that does not see what the other left there, fail in uv_run. */
 #include "core/reserve.h"
+#include "core/rest.h"
 
 #include "core/thread.h"
 #include "workers.h"
@@ -31,6 +32,13 @@ void weft__worker_thread_begin(struct weft__worker *w) {
 }
 void weft__worker_thread_end(struct weft__worker *w) {
   (void)w;
+}
+bool weft__work_begin(struct weft__runtime *rt) {
+  (void)rt; /* nobody rests here */
+  return true;
+}
+void weft__work_end(struct weft__runtime *rt) {
+  (void)rt;
 }
 void weft__monitor_wake(struct weft__runtime *rt) {
   (void)rt;

@@ -112,6 +112,9 @@ void weft__reserve_want(struct weft__worker *w, uint64_t until) {
   (void)until;
   S.wanted = true;
 }
+void weft__interrupts_pass(struct weft__runtime *rt) {
+  (void)rt;
+}
 bool weft__blocking_tick(struct weft__blocking *p, uint64_t now) {
   (void)p;
   (void)now;

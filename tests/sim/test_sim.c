@@ -507,6 +507,30 @@ static void a_refused_series_reports_no_run(void **state) {
   CHECK_UINT(report.seed, 0);
 }
 
+static void a_refused_option_is_not_a_failing_seed(void **state) {
+  (void)state;
+  if (getenv("WEFT_SEED")) weft_test_skip("runs under a seed");
+  struct log_capture log = LOG_CAPTURE_INIT;
+  weft_run_opts run = {.log = log_capture_line, .log_arg = &log};
+  weft_sim_report report = {.runs = 42, .seed = 42};
+  const char *before = getenv("WEFT_WORKERS");
+  char kept[32];
+  snprintf(kept, sizeof kept, "%s", before ? before : "");
+  setenv("WEFT_WORKERS", "0", 1);
+  CHECK_INT(weft_simulate(return_zero, NULL, &(weft_sim_opts){.run = &run}, &report), WEFT_EINVAL);
+  CHECK_UINT(report.runs, 0);
+  CHECK_UINT(report.seed, 0);
+  CHECK_INT(report.code, WEFT_EINVAL);
+  CHECK_INT(log_capture_count(&log, "WEFT_WORKERS is '0'"), 1);
+  CHECK_INT(log_capture_count(&log, "seed"), 0);
+  setenv("WEFT_WORKERS", kept, 1);
+  setenv("WEFT_SEED", "0x", 1);
+  CHECK_INT(weft_simulate(return_zero, NULL, &(weft_sim_opts){.run = &run}, &report), WEFT_EINVAL);
+  unsetenv("WEFT_SEED");
+  CHECK_INT(log_capture_count(&log, "WEFT_SEED is '0x'"), 1);
+  CHECK_INT(log.total, 2);
+}
+
 static void the_seed_of_the_environment_is_the_only_one(void **state) {
   (void)state;
   const char *before = getenv("WEFT_SEED");
@@ -551,6 +575,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_process_that_dies_says_the_seed),
     cmocka_unit_test(a_child_does_not_play_on),
     cmocka_unit_test(a_refused_series_reports_no_run),
+    cmocka_unit_test(a_refused_option_is_not_a_failing_seed),
     cmocka_unit_test(the_seed_of_the_environment_is_the_only_one),
     cmocka_unit_test(bad_options_are_refused),
     cmocka_unit_test(other_threads_are_told_that_it_is_busy),
