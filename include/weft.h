@@ -15,6 +15,8 @@
  *   weft/scope.h     cleanup on every way out: defer
  *   weft/local.h     values that go from a task to those that it starts
  *   weft/queue.h     queues between tasks, and from and to plain threads
+ *   weft/channel.h   the latest value, or every item, from anybody to all
+ *   weft/interval.h  something every so often
  *   weft/timeout.h   deadlines around any code: timeout scopes and wait_for
  *   weft/sync.h      locks, events, conditions, semaphores
  *   weft/barrier.h   barriers, wait groups, what is done once
@@ -42,12 +44,14 @@
 #include <weft/awaitable.h>
 #include <weft/barrier.h>
 #include <weft/call.h>
+#include <weft/channel.h>
 #include <weft/debug.h>
 #include <weft/errors.h>
 #include <weft/future.h>
 #include <weft/gen.h>
 #include <weft/graph.h>
 #include <weft/group.h>
+#include <weft/interval.h>
 #include <weft/iter.h>
 #include <weft/local.h>
 #include <weft/offload.h>

@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <weft/awaitable.h>
 #include <weft/decls.h>
 
 WEFT_BEGIN_DECLS
@@ -87,6 +88,12 @@ int weft_queue_task_done(weft_queue *q);
 /* Waits until every item that was put is done with; at once when there is none. 0, WEFT_ECANCELED,
  * WEFT_ENOMEM. [any thread] [suspends] [cancel point]. asyncio: join */
 int weft_queue_join(weft_queue *q);
+
+/* Over, with the code 1, when an item is there, and with 0 when the queue is shut down and drained: for
+ * weft_select and its kin. It takes nothing: weft_queue_try_get does, and answers WEFT_EAGAIN when somebody
+ * else was faster. Several watchers are all told of one item.
+ * [any thread] [never suspends] */
+weft_awaitable weft_queue_readable(weft_queue *q);
 
 /* Snapshots: they may be old by the time they are looked at. An unbounded queue is never full.
  * [any thread] [never suspends]. asyncio: qsize, empty, full, maxsize */

@@ -19,6 +19,11 @@ static struct weft__list *ring(weft_watchers *list) {
   return head;
 }
 
+bool weft__watched(const weft_watchers *list) {
+  const struct weft__list *head = (const struct weft__list *)(const void *)list;
+  return head->next && !weft__list_empty(head);
+}
+
 void weft_watchers_add(weft_watchers *list, weft_watch *w) {
   weft__list_push_back(ring(list), &w->rec.link);
 }

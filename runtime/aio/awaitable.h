@@ -13,6 +13,9 @@ struct weft_watch {
 
 extern const weft_awaitable_ops weft__task_ops;
 
+/* Somebody is in the list. Under the object's lock. */
+bool weft__watched(const weft_watchers *list);
+
 /* The functions of a, for those who leave some out. */
 static inline int weft__awaitable_take(weft_awaitable a) {
   if (!a.ops) return WEFT_EINVAL;

@@ -30,13 +30,6 @@ void weft__shared_lock_slow(struct weft__shared *s) {
   } while (!weft__spin_trylock(&s->lock));
 }
 
-bool weft__shared_idle(struct weft__shared *s) {
-  weft__shared_lock(s);
-  bool idle = s->waiting == 0;
-  weft__shared_unlock(s);
-  return idle;
-}
-
 int weft__shared_enter_outside(const struct weft__shared *s, bool suspends) {
   if (weft__in_child()) return WEFT_ECHILD;
   if (suspends && weft__self()) return WEFT_ENOTASK;
@@ -47,9 +40,13 @@ int weft__shared_enter_outside(const struct weft__shared *s, bool suspends) {
 
 int weft__shared_pause(struct weft__task *t) {
   struct weft__worker *w = weft__self();
-  if (w->rt->exact) return 0;
   w->budget = 0;
+  if (w->rt->exact) return 0;
   return weft__yield(t);
+}
+
+void weft__shared_watched(struct weft__shared *s) {
+  if (weft__unlikely(weft__sim_here())) weft__store_relaxed_u32(&s->simulated, 1);
 }
 
 static void sleep_until_over(struct weft__place *p) {
@@ -74,7 +71,7 @@ int weft__line_wait(struct weft__line *line, struct weft__place *p, struct weft_
   if (!t) return wait_outside(line, p, s);
   int r = weft__wait_open(t, false, &p->rec.ticket);
   if (r < 0) return r;
-  if (weft__unlikely(t->rt->sim != NULL)) weft__store_relaxed_u32(&s->simulated, 1);
+  weft__shared_watched(s);
   p->rec.task = t;
   p->rec.gate = NULL;
   weft__waits_for(t, kind, object);

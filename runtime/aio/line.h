@@ -9,7 +9,7 @@
  * A wait that was ended is over for good: a cancel that comes later stays pending. A wait that a cancel
  * or a timeout ended was given nothing, and whoever gives goes on to the next in line.
  *
- * Who frees the object takes the lock once more (weft__shared_idle): after it nobody who has told a
+ * Who frees the object takes the lock once more, and finds `waiting` 0: after it nobody who has told a
  * waiter, and nobody who has waited, touches the object any more.
  */
 #ifndef WEFT_AIO_LINE_H
@@ -73,9 +73,6 @@ static inline void weft__shared_unlock(struct weft__shared *s) {
 /* The object is new: which threads may use it. */
 void weft__shared_init(struct weft__shared *s);
 
-/* True when nobody waits; then whoever holds no handle to the object any more has let go of it. */
-bool weft__shared_idle(struct weft__shared *s);
-
 /* A caller that is no running task: 0 for a thread that may use the object, WEFT_ENOTASK where a worker
  * runs no task, WEFT_ECHILD, WEFT_EBUSY. */
 int weft__shared_enter_outside(const struct weft__shared *s, bool suspends);
@@ -88,6 +85,9 @@ static inline int weft__shared_enter(const struct weft__shared *s) {
   if (weft__likely(weft__self() != NULL)) return 0;
   return weft__shared_enter_outside(s, false);
 }
+
+/* A task is about to wait by way of an awaitable. */
+void weft__shared_watched(struct weft__shared *s);
 
 /* What every call asks first that may suspend: a cancel is answered before anything is taken, and who
  * never finds a reason to wait lets the others run now and then. */

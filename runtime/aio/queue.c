@@ -21,6 +21,7 @@
 
 #include <weft/errors.h>
 
+#include "aio/awaitable.h"
 #include "aio/line.h"
 #include "aio/queue.h"
 #include "base/memory.h"
@@ -40,6 +41,7 @@ struct weft_queue {
   struct weft__store store;
   uint64_t unfinished; /* put and not done */
   struct weft__line joiners;
+  weft_watchers readers; /* nobody while avail is not 0, or the queue is shut */
 };
 
 static const struct weft__wait_kind for_item = {"an item of a queue"};
@@ -60,11 +62,17 @@ static bool is_full(const weft_queue *q) {
 static void serve_getters(weft_queue *q, struct weft__woken *woken) {
   while (q->avail > 0 && weft__unlikely(!weft__line_empty(&q->getters))) {
     struct weft__place *p = weft__line_end(&q->getters, GIVEN, woken);
-    if (!p) return;
+    if (!p) break;
     q->avail--;
     q->held++;
     if (is_fifo(q)) weft__store_pop(&q->store, p->item);
   }
+}
+
+/* The getters have been served: what is left is anybody's. */
+static void tell_readers(weft_queue *q) {
+  if (weft__likely(!weft__watched(&q->readers))) return;
+  if (q->avail > 0 || q->shut) weft_watchers_fire(&q->readers, q->avail > 0);
 }
 
 /* A place fell free: the oldest putter's. There is memory for its item: of a bounded queue all is
@@ -87,6 +95,7 @@ static void has_been_put(weft_queue *q, struct weft__woken *woken) {
   q->avail++;
   q->unfinished++;
   serve_getters(q, woken);
+  tell_readers(q);
 }
 
 static int put_now(weft_queue *q, const void *item, struct weft__woken *woken) {
@@ -216,6 +225,7 @@ int weft_queue_shutdown(weft_queue *q, bool immediate) {
   q->pending = 0;
   if (immediate) drop_all(q);
   serve_getters(q, &woken);
+  tell_readers(q);
   free_joiners(q, &woken);
   weft__line_end_all(&q->getters, SHUT, &woken);
   weft__line_end_all(&q->putters, SHUT, &woken);
@@ -248,6 +258,37 @@ int weft_queue_join(weft_queue *q) {
   if (q->unfinished > 0) r = weft__line_wait(&q->joiners, &p, &q->shared, &for_done, q);
   weft__shared_unlock(&q->shared);
   return r < 0 ? r : 0;
+}
+
+/* ---- as an awaitable ---- */
+
+static int watch(void *object, uint64_t key, weft_watch *w, int *ret_code) {
+  weft_queue *q = object;
+  (void)key;
+  weft__shared_watched(&q->shared);
+  weft__shared_lock(&q->shared);
+  bool over = q->avail > 0 || q->shut;
+  if (over)
+    *ret_code = q->avail > 0;
+  else
+    weft_watchers_add(&q->readers, w);
+  weft__shared_unlock(&q->shared);
+  return over;
+}
+
+static void unwatch(void *object, uint64_t key, weft_watch *w) {
+  weft_queue *q = object;
+  (void)key;
+  weft__shared_lock(&q->shared);
+  weft_watchers_remove(&q->readers, w);
+  weft__shared_unlock(&q->shared);
+}
+
+static const weft_awaitable_ops readable = {
+    .name = "an item of a queue", .watch = watch, .unwatch = unwatch};
+
+weft_awaitable weft_queue_readable(weft_queue *q) {
+  return (weft_awaitable){&readable, q, 0};
 }
 
 /* ---- looks ---- */
@@ -300,7 +341,10 @@ int weft_queue_new(weft_queue **ret, size_t item_size, const weft_queue_opts *op
 int weft_queue_free(weft_queue *q) {
   if (!q) return 0;
   if (weft__in_child()) return WEFT_ECHILD;
-  if (!weft__shared_idle(&q->shared)) return WEFT_EBUSY;
+  weft__shared_lock(&q->shared);
+  bool idle = q->shared.waiting == 0 && !weft__watched(&q->readers);
+  weft__shared_unlock(&q->shared);
+  if (!idle) return WEFT_EBUSY;
   weft__store_fini(&q->store);
   weft__free(q);
   return 0;
