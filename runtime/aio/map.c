@@ -46,8 +46,9 @@ static int map(struct map *m, unsigned limit, const char *name) {
   for (size_t i = 0; i < limit && i < m->n && r == 0; i++)
     r = weft_group_spawn(&m->group, call_some, m, &(weft_spawn_opts){.name = name});
   r = weft_group_join(&m->group);
+  /* A call that was cancelled is an error of its own only if nothing else has cancelled it. */
   int error = (int)weft__load_acquire_u32(&m->error);
-  return error ? error : r;
+  return error == 0 || (error == WEFT_ECANCELED && r < 0) ? r : error;
 }
 
 int weft_map(weft_fn fn, void *items, size_t n, size_t item_size, const weft_map_opts *opts) {

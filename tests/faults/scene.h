@@ -33,6 +33,7 @@ extern const struct scenario weft_faults_wait_scenarios[];
 extern const struct scenario weft_faults_thread_scenarios[];
 extern const struct scenario weft_faults_process_scenarios[];
 extern const struct scenario weft_faults_life_scenarios[];
+extern const struct scenario weft_faults_aio_scenarios[];
 extern const struct scenario weft_faults_planted_scenarios[];
 
 /* ---- for scenarios: any thread ---- */

@@ -11,9 +11,9 @@
 enum { SHOWN_IN_FULL = 6 }; /* failures whose output is printed */
 
 static const struct scenario *const all[] = {
-    weft_faults_task_scenarios,    weft_faults_group_scenarios, weft_faults_wait_scenarios,
-    weft_faults_thread_scenarios,  weft_faults_life_scenarios,  weft_faults_process_scenarios,
-    weft_faults_planted_scenarios,
+    weft_faults_task_scenarios,   weft_faults_group_scenarios,   weft_faults_wait_scenarios,
+    weft_faults_thread_scenarios, weft_faults_life_scenarios,    weft_faults_process_scenarios,
+    weft_faults_aio_scenarios,    weft_faults_planted_scenarios,
 };
 
 /* Points of one scenario, and of all. */
@@ -259,8 +259,7 @@ struct planted_visitor {
 static void visit_planted(const struct scenario *s, void *arg) {
   struct planted_visitor *v = arg;
   struct point nothing = {.kind = POINT_NONE};
-  struct point second = {
-      .kind = POINT_ALLOC, .error = WEFT_ENOMEM, .n = 2, .times = POINT_ONCE};
+  struct point second = {.kind = POINT_ALLOC, .error = WEFT_ENOMEM, .n = 2, .times = POINT_ONCE};
   bool works = run_alone(v->st, v->d, s, &nothing, NULL) == VERDICT_HELD;
   struct residue expected = v->st->residue;
   enum verdict got = run_alone(v->st, v->d, s, &second, &expected);
@@ -291,10 +290,16 @@ int sweep_run(const struct sweep *sweep) {
   }
   if (sweep->seed) setenv("WEFT_SEED", sweep->seed, 1); /* the children's */
   switch (sweep->mode) {
-  case SWEEP_LIST: each_scenario(false, print_scenario, NULL); return 0;
-  case SWEEP_LIBUV: libuv_aborts_print(); return 0;
-  case SWEEP_SELF_TEST: return self_test(sweep);
-  case SWEEP_POINTS: break;
+  case SWEEP_LIST:
+    each_scenario(false, print_scenario, NULL);
+    return 0;
+  case SWEEP_LIBUV:
+    libuv_aborts_print();
+    return 0;
+  case SWEEP_SELF_TEST:
+    return self_test(sweep);
+  case SWEEP_POINTS:
+    break;
   }
   return sweep->one ? run_one(sweep) : sweep_points(sweep);
 }
