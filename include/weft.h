@@ -12,6 +12,7 @@
  *   weft/awaitable.h one type for everything that can be waited for, and how to make your own
  *   weft/gen.h       generators: functions that hand out items one by one
  *   weft/iter.h      one interface for all that gives items, collect and fold
+ *   weft/typed.h     generators, queues and futures of which the compiler knows the items
  *   weft/scope.h     cleanup on every way out: defer
  *   weft/local.h     values that go from a task to those that it starts
  *   weft/queue.h     queues between tasks, and from and to plain threads
@@ -66,6 +67,7 @@
 #include <weft/task.h>
 #include <weft/time.h>
 #include <weft/timeout.h>
+#include <weft/typed.h>
 #include <weft/version.h>
 #include <weft/wait.h>
 
