@@ -16,8 +16,10 @@
 
 #include <stddef.h>
 
+#include <weft/channel.h>
 #include <weft/decls.h>
 #include <weft/gen.h>
+#include <weft/interval.h>
 #include <weft/queue.h>
 #include <weft/wait.h>
 
@@ -65,6 +67,15 @@ weft_iter weft_completed_iter(weft_completed *c);
 /* What is got from a queue, until it is shut down and drained; closing does nothing. Each item counts as
  * got, so weft_queue_task_done is the consumer's as ever. [any thread] [never suspends] */
 weft_iter weft_queue_iter(weft_queue *q);
+
+/* What a receiver of a broadcast channel gets, and the values that a reader sees; closing does nothing.
+ * WEFT_ELAGGED is no end: the next call goes on. [any thread] [never suspends] */
+weft_iter weft_broadcast_iter(weft_broadcast_receiver *r);
+weft_iter weft_latest_iter(weft_latest_reader *r);
+
+/* The ticks of an interval, as the weft_ns at which each was due, until it is stopped; closing stops it.
+ * [any thread] [never suspends] */
+weft_iter weft_interval_iter(weft_interval *i);
 
 /* The items of an array, from `at` on; closing does nothing. One task or thread at a time.
  * [any thread] [never suspends] */

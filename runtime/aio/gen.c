@@ -51,7 +51,6 @@ int weft_gen_open(weft_gen **ret, weft_gen_fn fn, void *arg, size_t item_size,
   if (r < 0) return r;
   weft_gen *g = make(fn, arg, item_size, opts);
   if (!g) return WEFT_ENOMEM;
-  g->site = __builtin_return_address(0);
   r = weft__stack_get(&w->stacks, opts->stack_size, &g->stack);
   if (r == 0) {
     g->ctx = weft__stack_context(g->stack);
@@ -63,6 +62,7 @@ int weft_gen_open(weft_gen **ret, weft_gen_fn fn, void *arg, size_t item_size,
     weft__free(g);
     return r;
   }
+  weft__resource_open(&g->resource, "a generator", __builtin_return_address(0));
   *ret = g;
   return 0;
 }
@@ -127,10 +127,13 @@ static inline __attribute__((always_inline)) int resume(struct weft__task *t, we
 
 /* ---- for the consumer ---- */
 
-/* The calling task, which is inside g from now on, or why it is not. */
-static inline __attribute__((always_inline)) int enter(weft_gen *g, struct weft__task **ret) {
+/* The calling task, which is inside g from now on, or why it is not. Inline, as the public function that
+ * was called is to be told from its caller. */
+static inline __attribute__((always_inline)) int enter(weft_gen *g, struct weft__task **ret,
+                                                       const char *function) {
   struct weft__worker *w = weft__self();
-  if (weft__unlikely(!w || !w->current)) return weft__no_task();
+  if (weft__unlikely(!w || !w->current))
+    return weft__no_task_at(function, __builtin_return_address(0));
   if (weft__unlikely(g->gens->rt != w->rt)) return WEFT_EINVAL;
   if (weft__unlikely(!weft__gen_enter(g))) return WEFT_EBUSY;
   *ret = w->current;
@@ -146,7 +149,7 @@ static inline __attribute__((always_inline)) int ask(weft_gen *g, struct weft__t
 
 int weft_gen_next(weft_gen *g, void *ret_item) {
   struct weft__task *t = NULL;
-  int r = enter(g, &t);
+  int r = enter(g, &t, __func__);
   if (weft__unlikely(r < 0)) return r;
   r = ask(g, t, NULL, 0, ret_item);
   weft__gen_leave(g);
@@ -156,7 +159,7 @@ int weft_gen_next(weft_gen *g, void *ret_item) {
 int weft_gen_send(weft_gen *g, const void *in, void *ret_item) {
   struct weft__task *t = NULL;
   if (in && g->send_size == 0) return WEFT_EINVAL;
-  int r = enter(g, &t);
+  int r = enter(g, &t, __func__);
   if (weft__unlikely(r < 0)) return r;
   r = in && g->phase == WEFT__GEN_FRESH ? WEFT_ESTATE : ask(g, t, in, 0, ret_item);
   weft__gen_leave(g);
@@ -166,7 +169,7 @@ int weft_gen_send(weft_gen *g, const void *in, void *ret_item) {
 int weft_gen_throw(weft_gen *g, int code, void *ret_item) {
   struct weft__task *t = NULL;
   if (code >= 0) return WEFT_EINVAL;
-  int r = enter(g, &t);
+  int r = enter(g, &t, __func__);
   if (r < 0) return r;
   if (g->phase == WEFT__GEN_FRESH) {
     weft__gen_drop_stack(g);
@@ -193,11 +196,12 @@ int weft__gen_end(struct weft__task *t, weft_gen *g) {
 int weft_gen_close(weft_gen *g) {
   struct weft__task *t = NULL;
   if (!g) return 0;
-  int r = enter(g, &t);
+  int r = enter(g, &t, __func__);
   if (r < 0) return r;
   r = weft__gen_end(t, g);
   if (weft__in_child()) return WEFT_ECHILD;
   weft__gens_remove(g);
+  weft__resource_close(&g->resource);
   weft__free(g);
   return r;
 }
@@ -209,9 +213,11 @@ int weft_gen_close_fn(void *gen) {
 /* ---- for the body ---- */
 
 /* The calling task, if it is in the body of g, innermost. */
-static inline __attribute__((always_inline)) int inside(weft_gen *g, struct weft__task **ret) {
+static inline __attribute__((always_inline)) int inside(weft_gen *g, struct weft__task **ret,
+                                                        const char *function) {
   struct weft__worker *w = weft__self();
-  if (weft__unlikely(!w || !w->current)) return weft__no_task();
+  if (weft__unlikely(!w || !w->current))
+    return weft__no_task_at(function, __builtin_return_address(0));
   struct weft__task *t = w->current;
   if (weft__unlikely(weft__load_relaxed_ptr(&g->inside) != t || t->ctx != g->ctx))
     return WEFT_ESTATE;
@@ -231,7 +237,7 @@ static inline __attribute__((always_inline)) int leave_body(struct weft__task *t
 
 int weft_gen_yield(weft_gen *g, const void *item) {
   struct weft__task *t = NULL;
-  int r = inside(g, &t);
+  int r = inside(g, &t, __func__);
   if (weft__unlikely(r < 0)) return r;
   if (weft__unlikely(t->scopes != g->scopes || t->shield != g->shield)) return WEFT_ESTATE;
   if (item && g->out) copy_item(g->out, item, g->item_size);
@@ -240,7 +246,7 @@ int weft_gen_yield(weft_gen *g, const void *item) {
 
 int weft_gen_received(weft_gen *g, void *ret_value) {
   struct weft__task *t = NULL;
-  int r = inside(g, &t);
+  int r = inside(g, &t, __func__);
   if (r < 0) return r;
   if (!g->in) return 0;
   copy_item(ret_value, g->in, g->send_size);
@@ -256,7 +262,7 @@ static int pass_on(weft_gen *g, weft_gen *inner, int signal) {
 
 static int end_inner(weft_gen *inner) {
   struct weft__task *t = NULL;
-  int r = enter(inner, &t);
+  int r = enter(inner, &t, __func__);
   if (r < 0) return r;
   r = weft__gen_end(t, inner);
   weft__gen_leave(inner);
@@ -265,12 +271,12 @@ static int end_inner(weft_gen *inner) {
 
 int weft_gen_delegate(weft_gen *g, weft_gen *inner) {
   struct weft__task *t = NULL;
-  int r = inside(g, &t);
+  int r = inside(g, &t, __func__);
   if (r < 0) return r;
   if (g->item_size != inner->item_size || g->send_size != inner->send_size) return WEFT_EINVAL;
   r = weft_gen_next(inner, g->out);
   while (r > 0) {
-    r = inside(g, &t);
+    r = inside(g, &t, __func__);
     if (r < 0) return r;
     int signal = leave_body(t, g);
     if (signal == WEFT_ECLOSED && g->closing) return end_inner(inner);

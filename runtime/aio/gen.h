@@ -19,6 +19,7 @@
 
 #include "base/list.h"
 #include "core/closer.h"
+#include "core/resource.h"
 #include "core/task.h"
 
 struct weft__worker;
@@ -55,9 +56,9 @@ struct weft_gen {
   void *arg;
   void (*target)(void);
   const char *name;
-  const void *site; /* return address of the open */
   struct weft__gens *gens;
   struct weft__list link;            /* guarded by gens' lock */
+  struct weft__resource resource;    /* in debug mode; .site is where it was opened */
   _Alignas(max_align_t) char copy[]; /* of the argument */
 };
 

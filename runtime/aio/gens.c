@@ -86,7 +86,7 @@ static void begin_round(struct weft__gens *gens, struct weft__list *round) {
 static void report_failure(const weft_gen *g, int code) {
   weft_report report = {.kind = WEFT_REPORT_CALLBACK,
                         .code = code,
-                        .site = g->site,
+                        .site = g->resource.site,
                         .object = g,
                         .object_kind = "generator"};
   weft__report(g->gens->rt, NULL, &report,
@@ -105,8 +105,11 @@ static int close_one(void *arg) {
 /* Nobody is alive who knows one of them. */
 static void free_all(struct weft__gens *gens) {
   struct weft__list *l;
-  while ((l = weft__list_pop_front(&gens->list)) != NULL)
-    weft__free(weft__container_of(l, weft_gen, link));
+  while ((l = weft__list_pop_front(&gens->list)) != NULL) {
+    weft_gen *g = weft__container_of(l, weft_gen, link);
+    weft__resource_close(&g->resource);
+    weft__free(g);
+  }
   weft__store_release_ptr(&gens->rt->generators, NULL);
   weft__free(gens);
 }

@@ -45,6 +45,39 @@ weft_iter weft_queue_iter(weft_queue *q) {
   return (weft_iter){&ops, q};
 }
 
+static int broadcast_next(void *object, void *ret_item) {
+  return weft_broadcast_next(object, ret_item);
+}
+
+weft_iter weft_broadcast_iter(weft_broadcast_receiver *r) {
+  static const weft_iter_ops ops = {.name = "a broadcast receiver", .next = broadcast_next};
+  return (weft_iter){&ops, r};
+}
+
+static int latest_next(void *object, void *ret_item) {
+  return weft_latest_next(object, ret_item);
+}
+
+weft_iter weft_latest_iter(weft_latest_reader *r) {
+  static const weft_iter_ops ops = {.name = "a reader of the latest", .next = latest_next};
+  return (weft_iter){&ops, r};
+}
+
+static int interval_next(void *object, void *ret_item) {
+  return weft_interval_tick(object, ret_item);
+}
+
+static int interval_close(void *object) {
+  weft_interval_stop(object);
+  return 0;
+}
+
+weft_iter weft_interval_iter(weft_interval *i) {
+  static const weft_iter_ops ops = {
+      .name = "an interval", .next = interval_next, .close = interval_close};
+  return (weft_iter){&ops, i};
+}
+
 static int array_next(void *object, void *ret_item) {
   weft_array *a = object;
   if (a->at >= a->n) return 0;

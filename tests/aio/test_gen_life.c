@@ -166,6 +166,14 @@ static void AG1_generators_left_open_are_closed_when_the_run_ends_after_all_task
   CHECK_INT(l.seen[3].begun, 0);
 }
 
+/* One that it closes, and one that it leaves. */
+static int leave_open_one(void *arg) {
+  struct left *l = arg;
+  CHECK_INT(weft_gen_close(open_ints(clean_up, &l->seen[1])), 0);
+  int r = weft_gen_open(&l->gen[0], clean_up, &l->seen[0], sizeof(int), NULL);
+  return r < 0 ? r : weft_gen_next(l->gen[0], NULL) - 1;
+}
+
 static int leave_failing(void *arg) {
   struct left *l = arg;
   l->seen[0].code = OWN_ERROR;
@@ -183,6 +191,20 @@ static void AG1_a_cleanup_that_fails_as_the_run_ends_is_reported(void **state) {
             1);
   CHECK_INT(l.seen[0].ended, 1);
   CHECK_INT(log_capture_count(&log, "the failing one"), 1);
+}
+
+static void in_debug_mode_a_generator_that_is_left_open_is_reported(void **state) {
+  static struct left l;
+  struct log_capture log = LOG_CAPTURE_INIT;
+  (void)state;
+  l = (struct left){.code = 0};
+  latch_hit(&l.over);
+  CHECK_INT(weft_run(leave_open_one, &l,
+                     &(weft_run_opts){.debug = true, .log = log_capture_line, .log_arg = &log}),
+            0);
+  CHECK_INT(log_capture_count(&log, "a generator opened at"), 1);
+  CHECK_INT(log_capture_count(&log, "gen_life"), 1);
+  CHECK_INT(l.seen[0].ended, 1);
 }
 
 /* Opens one of its own, takes from it, and closes it as it is closed. */
@@ -541,6 +563,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_cancel_does_not_cut_the_cleanup),
     cmocka_unit_test(AG1_generators_left_open_are_closed_when_the_run_ends_after_all_tasks),
     cmocka_unit_test(AG1_a_cleanup_that_fails_as_the_run_ends_is_reported),
+    cmocka_unit_test(in_debug_mode_a_generator_that_is_left_open_is_reported),
     cmocka_unit_test(AG1_one_that_holds_another_may_close_it_as_the_run_ends),
     cmocka_unit_test(AG1_one_that_is_opened_by_a_cleanup_at_the_end_is_closed_too),
     cmocka_unit_test(generators_that_cannot_be_closed_are_given_up),

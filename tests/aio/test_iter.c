@@ -40,6 +40,20 @@ static void expect_ints(weft_iter it, int n) {
   CHECK_INT(weft_iter_next(it, &got), 0);
 }
 
+struct sum {
+  int sum, stop_at, fail_at;
+};
+
+static int add(void *acc, const void *item) {
+  struct sum *s = acc;
+  int n = *(const int *)item;
+  if (n == s->fail_at) return OWN_ERROR;
+  s->sum += n;
+  return n == s->stop_at;
+}
+
+static const struct sum nothing = {.stop_at = -1, .fail_at = -1};
+
 /* ---- what gives items ---- */
 
 TASK_TEST(a_generator_is_an_iterator_and_closing_closes_it) {
@@ -66,6 +80,60 @@ TASK_TEST(a_queue_is_an_iterator_that_ends_when_it_is_shut_down) {
   CHECK_INT(weft_iter_close(it), 0);
   CHECK_INT(weft_await(t), 0);
   CHECK_INT(weft_queue_free(q), 0);
+}
+
+TASK_TEST(a_broadcast_receiver_is_an_iterator) {
+  weft_broadcast *b;
+  int got = 0;
+  CHECK_INT(weft_broadcast_new(&b, sizeof(int), 4), 0);
+  weft_broadcast_receiver r = weft_broadcast_receive(b), late = r;
+  weft_iter it = weft_broadcast_iter(&r), late_it = weft_broadcast_iter(&late);
+  for (int i = 0; i < 3; i++) CHECK_INT(weft_broadcast_send(b, &i), 0);
+  for (int i = 0; i < 3; i++) {
+    CHECK_INT(weft_iter_next(it, &got), 1);
+    CHECK_INT(got, i);
+  }
+  for (int i = 3; i < 6; i++) CHECK_INT(weft_broadcast_send(b, &i), 0);
+  CHECK_INT(weft_broadcast_close(b), 0);
+  CHECK_INT(weft_iter_next(late_it, &got), WEFT_ELAGGED);
+  CHECK_INT(weft_iter_next(late_it, &got), 1);
+  CHECK_INT(got, 2);
+  struct sum s = nothing;
+  CHECK_INT(weft_fold(it, &got, 0, add, &s), 0);
+  CHECK_INT(s.sum, 3 + 4 + 5);
+  CHECK_INT(weft_iter_close(it), 0);
+  CHECK_INT(weft_broadcast_free(b), 0);
+}
+
+TASK_TEST(a_reader_of_the_latest_is_an_iterator) {
+  weft_latest *l;
+  int got = 0;
+  CHECK_INT(weft_latest_new(&l, sizeof(int), &(int){7}), 0);
+  weft_latest_reader r = weft_latest_read(l, true);
+  weft_iter it = weft_latest_iter(&r);
+  CHECK_INT(weft_iter_next(it, &got), 1);
+  CHECK_INT(got, 7);
+  CHECK_INT(weft_latest_set(l, &(int){8}), 0);
+  CHECK_INT(weft_latest_set(l, &(int){9}), 0);
+  CHECK_INT(weft_latest_close(l), 0);
+  CHECK_INT(weft_iter_next(it, &got), 1);
+  CHECK_INT(got, 9);
+  CHECK_INT(weft_iter_next(it, &got), 0);
+  CHECK_INT(weft_iter_close(it), 0);
+  CHECK_INT(weft_latest_free(l), 0);
+}
+
+TASK_TEST(an_interval_is_an_iterator_and_closing_stops_it) {
+  weft_interval every;
+  weft_ns due[3], got;
+  size_t n = 0;
+  CHECK_INT(weft_interval_init(&every, weft_us(100), NULL), 0);
+  weft_iter it = weft_interval_iter(&every);
+  CHECK_INT(weft_take(it, sizeof due[0], 3, due, &n), 1);
+  CHECK_INT(due[1] - due[0], weft_us(100));
+  CHECK_INT(due[2] - due[1], weft_us(100));
+  CHECK_INT(weft_iter_close(it), 0);
+  CHECK_INT(weft_iter_next(it, &got), 0);
 }
 
 TASK_TEST(an_array_is_an_iterator) {
@@ -256,20 +324,6 @@ TASK_TEST(take_under_a_deadline_makes_batches) {
 
 /* ---- fold ---- */
 
-struct sum {
-  int sum, stop_at, fail_at;
-};
-
-static int add(void *acc, const void *item) {
-  struct sum *s = acc;
-  int n = *(const int *)item;
-  if (n == s->fail_at) return OWN_ERROR;
-  s->sum += n;
-  return n == s->stop_at;
-}
-
-static const struct sum nothing = {.stop_at = -1, .fail_at = -1};
-
 TASK_TEST(fold_calls_for_each_item) {
   int n = 10, item;
   struct sum s = nothing;
@@ -325,6 +379,9 @@ static void an_array_needs_no_task(void **state) {
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_generator_is_an_iterator_and_closing_closes_it),
     cmocka_unit_test(a_queue_is_an_iterator_that_ends_when_it_is_shut_down),
+    cmocka_unit_test(a_broadcast_receiver_is_an_iterator),
+    cmocka_unit_test(a_reader_of_the_latest_is_an_iterator),
+    cmocka_unit_test(an_interval_is_an_iterator_and_closing_stops_it),
     cmocka_unit_test(an_array_is_an_iterator),
     cmocka_unit_test(what_is_completed_is_an_iterator),
     cmocka_unit_test(a_transformation_changes_and_leaves_out),
