@@ -10,14 +10,16 @@
 #include <stdio.h>
 #include <string.h>
 
-extern const struct scenario scenarios_cancel[], scenarios_combine[], scenarios_contexts[],
-    scenarios_futures[], scenarios_generators[], scenarios_queues[], scenarios_sync[],
-    scenarios_tasks[], scenarios_timeouts[], scenarios_waits[];
+extern const struct scenario scenarios_calls[], scenarios_cancel[], scenarios_combine[],
+    scenarios_contexts[], scenarios_futures[], scenarios_generators[], scenarios_programs[],
+    scenarios_queues[], scenarios_scopes[], scenarios_sync[], scenarios_tasks[],
+    scenarios_timeouts[], scenarios_waits[];
 
 static const struct scenario *const all[] = {
-    scenarios_cancel,     scenarios_combine, scenarios_contexts, scenarios_futures,
-    scenarios_generators, scenarios_queues,  scenarios_sync,     scenarios_tasks,
-    scenarios_timeouts,   scenarios_waits};
+    scenarios_calls,   scenarios_cancel,     scenarios_combine,  scenarios_contexts,
+    scenarios_futures, scenarios_generators, scenarios_programs, scenarios_queues,
+    scenarios_scopes,  scenarios_sync,       scenarios_tasks,    scenarios_timeouts,
+    scenarios_waits};
 
 void trace(const char *format, ...) {
   va_list args;

@@ -11,7 +11,7 @@ def scenario(function):
 
 
 def trace(line):
-    print(line, flush=True)
+    print(line)
 
 
 class Trouble(Exception):
