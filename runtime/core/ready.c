@@ -48,14 +48,13 @@ static void send_home(struct weft__worker *w, struct weft__task *t) {
   if (home != w) weft__unpark(home);
 }
 
-static inline __attribute__((always_inline)) void queue_ready(struct weft__worker *w,
-                                                              struct weft__task *t) {
+static void queue_ready(struct weft__worker *w, struct weft__task *t) {
   struct weft__runtime *rt = t->rt;
-  if (weft__unlikely(t->odd & WEFT__PINNED)) {
+  if (t->odd & WEFT__PINNED) {
     send_home(w, t);
-  } else if (weft__unlikely(rt->migrate)) {
+  } else if (rt->migrate) {
     send_away(w, rt, t);
-  } else if (weft__likely(w != NULL)) {
+  } else if (w) {
     weft__ready_local(w, t);
     weft__notify_if_surplus(w);
   } else {
@@ -65,7 +64,8 @@ static inline __attribute__((always_inline)) void queue_ready(struct weft__worke
   }
 }
 
-static __attribute__((noinline)) void ready_odd(struct weft__worker *w, struct weft__task *t) {
+static __attribute__((noinline)) void ready_elsewhere(struct weft__worker *w,
+                                                      struct weft__task *t) {
   if (!(t->odd & WEFT__STRAND))
     queue_ready(w, t);
   else if (weft__strand_enter(t->strand, t))
@@ -75,10 +75,12 @@ static __attribute__((noinline)) void ready_odd(struct weft__worker *w, struct w
 void weft__make_ready_by(struct weft__worker *w, struct weft__task *t) {
   weft__point();
   if (w && w->rt != t->rt) w = NULL;
-  if (weft__unlikely(t->odd & (WEFT__PINNED | WEFT__STRAND)))
-    ready_odd(w, t);
-  else
-    queue_ready(w, t);
+  if (weft__likely(w && !(t->odd & (WEFT__PINNED | WEFT__STRAND)) && !w->rt->migrate)) {
+    weft__ready_local(w, t);
+    weft__notify_if_surplus(w);
+  } else {
+    ready_elsewhere(w, t);
+  }
 }
 
 void weft__make_ready_chain(struct weft__task *chain) {
