@@ -14,6 +14,8 @@
  *   bare                         return from main: the same libraries, no runtime
  *   cpu tasks= limit=            count primes
  *   fork_join n=                 fib by spawning
+ *   sync n= pings= contended= contended_yield=   a lock and a semaphore taken and given back, a future
+ *                                set and awaited, an event there and back, one lock for 8 tasks
  *   pipeline n= limit= burn_us=  wait 2 ms on a timer, use 200 us of CPU, block for 1 ms
  *
  * threads= is the number of workers (2), pool= the most threads of the blocking pool; rt=ct runs in
@@ -419,21 +421,121 @@ static int pipeline(void *unused) {
   return 0;
 }
 
+struct pingpong {
+  weft_event ping, pong;
+  long n;
+};
+
+static int pong(void *arg) {
+  struct pingpong *p = arg;
+  for (long i = 0; i < p->n; i++) {
+    must(weft_event_wait(&p->ping), "event_wait");
+    weft_event_clear(&p->ping);
+    weft_event_set(&p->pong);
+  }
+  return 0;
+}
+
+static double ping_ns(long n) {
+  struct pingpong p = {.n = n};
+  weft_task t = weft_spawn(pong, &p, NULL);
+  uint64_t since = now();
+  for (long i = 0; i < n; i++) {
+    weft_event_set(&p.ping);
+    must(weft_event_wait(&p.pong), "event_wait");
+    weft_event_clear(&p.pong);
+  }
+  double each = ns_each(since, n);
+  must(weft_await(t), "await");
+  return each;
+}
+
+enum { CONTENDERS = 8 };
+
+struct contest {
+  weft_lock lock;
+  long each, sum;
+  bool yield;
+};
+
+static int contend(void *arg) {
+  struct contest *c = arg;
+  for (long i = 0; i < c->each; i++) {
+    must(weft_lock_acquire(&c->lock), "lock_acquire");
+    c->sum++;
+    if (c->yield) must(weft_yield(), "yield");
+    must(weft_lock_release(&c->lock), "lock_release");
+  }
+  return 0;
+}
+
+static double contended_ns(long n, bool yield) {
+  struct contest c = {.each = n / CONTENDERS, .yield = yield};
+  weft_group g = WEFT_GROUP_INIT;
+  uint64_t since = now();
+  for (int i = 0; i < CONTENDERS; i++) must(weft_group_spawn(&g, contend, &c, NULL), "spawn");
+  must(weft_group_join(&g), "join");
+  return ns_each(since, n);
+}
+
+static double lock_ns(long n) {
+  weft_lock lock = WEFT_LOCK_INIT;
+  volatile long sum = 0;
+  uint64_t since = now();
+  for (long i = 0; i < n; i++) {
+    must(weft_lock_acquire(&lock), "lock_acquire");
+    sum++;
+    must(weft_lock_release(&lock), "lock_release");
+  }
+  return ns_each(since, n);
+}
+
+static double sem_ns(long n) {
+  weft_sem sem = WEFT_SEM_INIT(1);
+  uint64_t since = now();
+  for (long i = 0; i < n; i++) {
+    must(weft_sem_acquire(&sem), "sem_acquire");
+    must(weft_sem_release(&sem), "sem_release");
+  }
+  return ns_each(since, n);
+}
+
+static double oneshot_ns(long n) {
+  long sum = 0, got = 0;
+  uint64_t since = now();
+  for (long i = 0; i < n; i++) {
+    weft_future *f = NULL;
+    must(weft_future_new(&f, sizeof i), "future_new");
+    must(weft_future_set(f, &i), "future_set");
+    must(weft_future_await(f, &got), "future_await");
+    weft_future_unref(f);
+    sum += got;
+  }
+  if (sum != n * (n - 1) / 2) must(WEFT_UNKNOWN, "sum");
+  return ns_each(since, n);
+}
+
+static int sync_objects(void *unused) {
+  long n = argument("n", 1000000);
+  (void)unused;
+  double lock = lock_ns(n), sem = sem_ns(n), oneshot = oneshot_ns(n);
+  double ping = ping_ns(argument("pings", 200000));
+  double contended = contended_ns(argument("contended", 2000000), false);
+  double yielding = contended_ns(argument("contended_yield", 200000), true);
+  printf("weft sync lock_ns=%.1f sem_ns=%.1f oneshot_ns=%.1f ping_ns=%.1f contended_ns=%.1f "
+         "contended_yield_ns=%.1f\n",
+         lock, sem, oneshot, ping, contended, yielding);
+  return 0;
+}
+
 static const struct workload {
   const char *name;
   weft_fn fn;
 } workloads[] = {
-    {"spawn_join", spawn_join},
-    {"yield", yields},
-    {"queue", queue},
-    {"sleepers", sleepers},
-    {"timeout", timeouts},
-    {"blocking", blocking},
-    {"procpool", procpool},
-    {"noop", noop},
-    {"cpu", cpu},
-    {"fork_join", fork_join},
-    {"pipeline", pipeline},
+    {"spawn_join", spawn_join}, {"yield", yields},      {"queue", queue},
+    {"sleepers", sleepers},     {"timeout", timeouts},  {"blocking", blocking},
+    {"procpool", procpool},     {"noop", noop},         {"cpu", cpu},
+    {"fork_join", fork_join},   {"pipeline", pipeline}, {"sync", sync_objects},
 };
 
 static weft_fn find(const char *name) {
