@@ -11,7 +11,7 @@ struct weft__wait_kind {
 extern const struct weft__wait_kind weft__waits_task;  /* a struct weft__task */
 extern const struct weft__wait_kind weft__waits_group; /* the struct weft__owner of the children */
 /* Locks. The first eight bytes of the object are a word that holds the address of the task that has it, if
- * one has; the low four bits are the lock's own. It is read by a copy that the kernel makes: the lock
+ * one has; the low three bits are the lock's own. It is read by a copy that the kernel makes: the lock
  * lives while somebody waits for it, and whoever reads checks afterwards that the wait has lasted. */
 extern const struct weft__wait_kind weft__waits_lock;
 extern const struct weft__wait_kind weft__waits_to_read;

@@ -7,7 +7,7 @@
 #include "core/runtime.h"
 #include "insight/graph.h"
 
-#define HOLDER_MASK (~(uintptr_t)15)
+#define HOLDER_MASK (~(uintptr_t)7)
 
 /* ---- nodes ---- */
 
