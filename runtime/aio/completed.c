@@ -111,6 +111,7 @@ static int watch_all(struct weft_completed *c, struct weft__task *cur) {
 static int make(struct weft_completed *c, struct weft__task *cur, const weft_awaitable *set,
                 size_t n) {
   c->gate.event = on_over;
+  c->gate.object = c;
   weft__waitq_init(&c->takers);
   if (n == 0) return 0;
   c->set = weft__calloc(n, sizeof *c->set);

@@ -54,7 +54,7 @@ int weft_task_share(weft_task h, weft_future **ret) {
     return WEFT_ENOMEM;
   }
   struct shared *s = of(f);
-  *s = (struct shared){.gate = {.event = on_over}, .task = a};
+  *s = (struct shared){.gate = {.event = on_over, .object = f, .alone = true}, .task = a};
   s->watch = (weft_watch){.rec = {.task = cur, .gate = &s->gate}, .taken = true};
   weft__list_init(&s->watch.rec.link);
   f->cancel = cancel;

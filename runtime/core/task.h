@@ -50,6 +50,9 @@ struct weft__gate {
   /* Not NULL: takes every event instead, under the source's lock; it makes ready whom it wakes.
    * rec->code is the event's. */
   void (*event)(struct weft__gate *g, struct weft__waiter *rec);
+  const void *object; /* with event, for those who look: what tasks wait for that this event brings about,
+                         as they say it in wait_object; or NULL */
+  bool alone;         /* and no other event does */
   int error; /* of fail_fast: written by who opened the gate, before the wait is won */
 };
 

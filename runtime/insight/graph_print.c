@@ -30,7 +30,8 @@ static const char *state_word(const struct weft__graph_node *n) {
 
 void weft__graph_state(const struct weft__graph_node *n, char *buf, size_t size) {
   snprintf(buf, size, "%s%s%s%s", state_word(n), n->kind ? " for " : "",
-           n->kind ? n->kind->name : "", n->deadline && n->kind != &weft__waits_time ? ", with a deadline" : "");
+           n->kind ? n->kind->name : "",
+           n->deadline && n->kind != &weft__waits_time ? ", with a deadline" : "");
 }
 
 /* ---- the runtime ---- */

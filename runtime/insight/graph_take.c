@@ -117,38 +117,98 @@ static bool is_waiting(const struct weft__waiter *rec, const struct weft__graph_
   return (n->word & WEFT__TICKET_MASK) == rec->ticket && n->kind;
 }
 
+/* A task and what it waits for. */
+struct wanted {
+  const void *object;
+  uint32_t node;
+};
+
+/* All that wait for something, by its address. */
+struct index {
+  struct wanted *wanted;
+  uint32_t n;
+};
+
+static int by_object(const void *a, const void *b) {
+  const struct wanted *x = a, *y = b;
+  return x->object < y->object ? -1 : x->object > y->object;
+}
+
+static int make_index(const struct weft__graph *g, struct index *ret) {
+  *ret = (struct index){.wanted = weft__calloc(g->n + 1, sizeof *ret->wanted)};
+  if (!ret->wanted) return WEFT_ENOMEM;
+  for (uint32_t i = 0; i < g->n; i++)
+    if (g->nodes[i].kind && g->nodes[i].object)
+      ret->wanted[ret->n++] = (struct wanted){g->nodes[i].object, i};
+  qsort(ret->wanted, ret->n, sizeof *ret->wanted, by_object);
+  return 0;
+}
+
+/* The first entry of the object; ix->n when there is none. */
+static uint32_t first_of(const struct index *ix, const void *object) {
+  uint32_t lo = 0, hi = ix->n;
+  while (lo < hi) {
+    uint32_t mid = lo + (hi - lo) / 2;
+    if (ix->wanted[mid].object < object)
+      lo = mid + 1;
+    else
+      hi = mid;
+  }
+  return lo < ix->n && ix->wanted[lo].object == object ? lo : ix->n;
+}
+
 /* How many of its awaited ones the waiting task needs: the rest of its gate's count. */
-static void note_need(struct weft__graph_node *n, const struct weft__waiter *rec) {
-  const struct weft__gate *gate = rec->gate;
+static void note_need(struct weft__graph_node *n, const struct weft__gate *gate) {
   n->need = gate && !gate->event ? weft__load_relaxed_u32(&gate->left) : 1;
   n->fail_fast = gate && gate->fail_fast;
-  n->any = gate && (gate->event || (n->need <= 1 && !gate->fail_fast));
+  n->any = gate && (gate->event ? !gate->alone : n->need <= 1 && !gate->fail_fast);
+}
+
+/* Links while there is room, and counts. */
+static uint32_t put_await(struct weft__graph *g, uint32_t from, uint32_t to,
+                          const struct weft__gate *gate) {
+  if (g->nlinks < g->capacity) {
+    g->links[g->nlinks++] = (struct weft__graph_link){from, to, WEFT_GRAPH_AWAIT};
+    note_need(&g->nodes[from], gate);
+  }
+  return 1;
+}
+
+/* Those who wait for what the end of node i brings about. */
+static uint32_t put_indirect(struct weft__graph *g, const struct index *ix, uint32_t i,
+                             const struct weft__gate *gate) {
+  uint32_t n = 0;
+  for (uint32_t k = gate->object ? first_of(ix, gate->object) : ix->n;
+       k < ix->n && ix->wanted[k].object == gate->object; k++)
+    n += put_await(g, ix->wanted[k].node, i, gate);
+  return n;
 }
 
 /* Adds the edges from those that wait for node i's end, as many as there is room for; returns how many
  * there are. Under the lock no record of the list goes away. */
-static uint32_t copy_watchers(struct weft__graph *g, uint32_t i) {
+static uint32_t copy_watchers(struct weft__graph *g, const struct index *ix, uint32_t i) {
   struct weft__task *t = g->nodes[i].task;
   uint32_t n = 0;
   weft__spin_lock(&t->lock);
   bool watched = weft__load_relaxed_u32(&t->watched) & WEFT__WATCHED;
-  for (struct weft__list *l = watched ? t->watchers.next : &t->watchers;
-       watched && l != &t->watchers; l = l->next) {
+  for (struct weft__list *l = watched ? t->watchers.next : NULL; l && l != &t->watchers;
+       l = l->next) {
     const struct weft__waiter *rec = weft__container_of(l, struct weft__waiter, link);
+    if (rec->gate && rec->gate->event) {
+      n += put_indirect(g, ix, i, rec->gate);
+      continue;
+    }
     uint32_t from = weft__graph_find(g, rec->task);
-    if (from == WEFT__NO_NODE || !is_waiting(rec, &g->nodes[from])) continue;
-    n++;
-    if (g->nlinks == g->capacity) continue;
-    g->links[g->nlinks++] = (struct weft__graph_link){from, i, WEFT_GRAPH_AWAIT};
-    note_need(&g->nodes[from], rec);
+    if (from != WEFT__NO_NODE && is_waiting(rec, &g->nodes[from]))
+      n += put_await(g, from, i, rec->gate);
   }
   weft__spin_unlock(&t->lock);
   return n;
 }
 
-static int add_watchers(struct weft__graph *g, uint32_t i) {
+static int add_watchers(struct weft__graph *g, const struct index *ix, uint32_t i) {
   for (uint32_t before = g->nlinks;;) {
-    uint32_t n = copy_watchers(g, i);
+    uint32_t n = copy_watchers(g, ix, i);
     if (g->nlinks - before >= n) return 0;
     g->nlinks = before;
     int r = reserve(g, n + 8);
@@ -209,51 +269,21 @@ static int add_lock(struct weft__graph *g, uint32_t i) {
 
 /* ---- groups ---- */
 
-/* One who joins a group. */
-struct joiner {
-  const void *owner;
-  uint32_t node;
-};
-
-static int by_owner(const void *a, const void *b) {
-  const struct joiner *x = a, *y = b;
-  return x->owner < y->owner ? -1 : x->owner > y->owner;
+/* Who joins the group of that owner. */
+static uint32_t joiner_of(const struct weft__graph *g, const struct index *ix, const void *owner) {
+  for (uint32_t k = first_of(ix, owner); k < ix->n && ix->wanted[k].object == owner; k++)
+    if (g->nodes[ix->wanted[k].node].kind == &weft__waits_group) return ix->wanted[k].node;
+  return WEFT__NO_NODE;
 }
 
-static uint32_t joiner_of(const struct joiner *joiners, uint32_t n, const void *owner) {
-  struct joiner key = {owner, 0};
-  const struct joiner *found = n ? bsearch(&key, joiners, n, sizeof *joiners, by_owner) : NULL;
-  return found ? found->node : WEFT__NO_NODE;
-}
-
-/* Each child has an edge from who joins its group, or, while nobody does, from who spawned it. */
-static int add_children(struct weft__graph *g, const struct joiner *joiners, uint32_t njoiners) {
-  int r = 0;
-  for (uint32_t i = 0; i < g->n && r == 0; i++) {
-    const struct weft__graph_node *n = &g->nodes[i];
-    if (!n->owner) continue;
-    uint32_t from = joiner_of(joiners, njoiners, n->owner);
-    weft_graph_via via = WEFT_GRAPH_GROUP;
-    if (from == WEFT__NO_NODE) {
-      from = weft__graph_find(g, n->parent);
-      via = WEFT_GRAPH_CHILD;
-    }
-    if (from != WEFT__NO_NODE && from != i) r = add(g, from, i, via);
-  }
-  return r;
-}
-
-static int add_groups(struct weft__graph *g) {
-  uint32_t n = 0;
-  struct joiner *joiners = weft__calloc(g->n + 1, sizeof *joiners);
-  if (!joiners) return WEFT_ENOMEM;
-  for (uint32_t i = 0; i < g->n; i++)
-    if (g->nodes[i].kind == &weft__waits_group)
-      joiners[n++] = (struct joiner){g->nodes[i].object, i};
-  qsort(joiners, n, sizeof *joiners, by_owner);
-  int r = add_children(g, joiners, n);
-  weft__free(joiners);
-  return r;
+/* A child has an edge from who joins its group, or, while nobody does, from who spawned it. */
+static int add_child(struct weft__graph *g, const struct index *ix, uint32_t i) {
+  const struct weft__graph_node *n = &g->nodes[i];
+  if (!n->owner) return 0;
+  uint32_t from = joiner_of(g, ix, n->owner);
+  if (from != WEFT__NO_NODE) return add(g, from, i, WEFT_GRAPH_GROUP);
+  from = weft__graph_find(g, n->parent);
+  return from != WEFT__NO_NODE && from != i ? add(g, from, i, WEFT_GRAPH_CHILD) : 0;
 }
 
 /* ---- the whole ---- */
@@ -289,13 +319,16 @@ static int arrange(struct weft__graph *g) {
 
 int weft__graph_take(struct weft__graph *g, struct weft__runtime *rt) {
   *g = (struct weft__graph){.rt = rt};
+  struct index ix = {NULL, 0};
   int r = take_nodes(g);
+  if (r == 0) r = make_index(g, &ix);
   for (uint32_t i = 0; i < g->n && r == 0; i++) {
     r = add_inline(g, i);
-    if (r == 0) r = add_watchers(g, i);
+    if (r == 0) r = add_watchers(g, &ix, i);
     if (r == 0) r = add_lock(g, i);
+    if (r == 0) r = add_child(g, &ix, i);
   }
-  if (r == 0) r = add_groups(g);
+  weft__free(ix.wanted);
   if (r == 0) r = arrange(g);
   if (r == 0) r = weft__graph_mark_endless(g);
   if (r < 0) weft__graph_free(g);

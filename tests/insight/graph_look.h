@@ -31,9 +31,8 @@ static inline int look_at_edge(const weft_graph_edge *e, void *arg) {
 
 static inline struct look look_for(const char *from, const char *to, weft_graph_via via) {
   struct look l = {.from = from, .to = to, .via = via};
-  CHECK_INT(weft_graph_walk(weft_runtime_current(),
-                            &(weft_graph_visitor){.edge = look_at_edge}, &l),
-            0);
+  CHECK_INT(
+      weft_graph_walk(weft_runtime_current(), &(weft_graph_visitor){.edge = look_at_edge}, &l), 0);
   return l;
 }
 
@@ -48,7 +47,8 @@ static inline void wait_for_edge(const char *from, const char *to, weft_graph_vi
 /* Returns when n waits are endless. */
 static inline void wait_for_endless(int n) {
   int rounds = 0, r;
-  while ((r = weft_graph_endless(weft_runtime_current(), NULL, 0)) < n && latch_turn(&rounds) == 0) {}
+  while ((r = weft_graph_endless(weft_runtime_current(), NULL, 0)) < n &&
+         latch_turn(&rounds) == 0) {}
   CHECK_INT(r, n);
 }
 
@@ -73,10 +73,15 @@ static inline int look_at_task(const weft_graph_task *t, void *arg) {
 
 static inline struct named find_named(const char *name) {
   struct named n = {.name = name};
-  CHECK_INT(weft_graph_walk(weft_runtime_current(),
-                            &(weft_graph_visitor){.task = look_at_task}, &n),
-            0);
+  CHECK_INT(
+      weft_graph_walk(weft_runtime_current(), &(weft_graph_visitor){.task = look_at_task}, &n), 0);
   return n;
+}
+
+/* Returns when the task waits for such a thing. */
+static inline void wait_for_state(const char *name, const char *waits_for) {
+  int rounds = 0;
+  while (strcmp(find_named(name).waits_for, waits_for) != 0 && latch_turn(&rounds) == 0) {}
 }
 
 /* Text, lines joined. */

@@ -7,8 +7,7 @@
 #include "counts.h"
 #include "task_test.h"
 
-#define APART(task_name)                                                                           \
-  (&(weft_spawn_opts){.name = (task_name), .stack_size = (size_t)256 * 1024})
+#define APART(task_name) (&(weft_spawn_opts){.name = (task_name), .stack_size = (size_t)256 * 1024})
 
 /* ---- edges ---- */
 
@@ -145,6 +144,25 @@ TASK_TEST(IN1_shield_gives_an_edge) {
   weft_cancel(twice);
 }
 
+static int await_future(void *arg) {
+  return weft_future_await(arg, NULL);
+}
+
+TASK_TEST(IN1_a_shared_task_is_awaited_by_all_who_await_its_future) {
+  struct latch parked = {0};
+  weft_future *f = NULL;
+  weft_task t = weft_spawn(hit_and_park, &parked, APART("shared")), waiter[2];
+  weft_task same = t;
+  CHECK_INT(weft_task_share(t, &f), 0);
+  waiter[0] = weft_spawn(await_future, f, APART("one"));
+  waiter[1] = weft_spawn(await_future, f, APART("two"));
+  wait_for_edge("one", "shared", WEFT_GRAPH_AWAIT);
+  wait_for_edge("two", "shared", WEFT_GRAPH_AWAIT);
+  CHECK_INT(weft_cancel(same), 1);
+  for (int i = 0; i < 2; i++) CHECK_INT(weft_await(waiter[i]), WEFT_ECANCELED);
+  weft_future_unref(f);
+}
+
 static int await_with_a_limit(void *arg) {
   return weft_wait_for_task(*(weft_task *)arg, A_LONG_TIME);
 }
@@ -249,30 +267,31 @@ TASK_TEST(IN1_two_tasks_that_await_each_other_wait_for_ever) {
   end_all(t, 2);
 }
 
-struct self_join {
-  weft_group g;
-  struct latch done;
-  int code;
+struct self {
+  weft_future *f;
+  struct latch go;
 };
 
-static int join_own_group(void *arg) {
-  struct self_join *s = arg;
-  s->code = weft_group_join(&s->g);
-  return 0;
+static int await_own_future(void *arg) {
+  struct self *s = arg;
+  int r = latch_wait(&s->go, 1);
+  return r < 0 ? r
+               : weft_shield(weft_future_awaitable(s->f)); /* which lets go when it is cancelled */
 }
 
 TASK_TEST(IN1_a_task_that_waits_for_itself_is_found) {
-  struct self_join s = {.code = 0};
+  struct self s = {.f = NULL};
   static struct page p;
   p.at = 0;
-  weft_group_init(&s.g, NULL);
-  CHECK_INT(weft_group_spawn(&s.g, join_own_group, &s, APART("own child")), 0);
+  weft_task t = weft_spawn(await_own_future, &s, APART("own"));
+  CHECK_INT(weft_task_share(t, &s.f), 0);
+  latch_hit(&s.go);
   wait_for_endless(1);
   CHECK_INT(weft_graph_lines(weft_runtime_current(), WEFT_GRAPH_ENDLESS, page_line, &p), 1);
   CHECK(strstr(p.text, "a task waits for itself for ever:"));
-  weft_group_cancel(&s.g);
-  int rounds = 0;
-  while (weft_graph_endless(weft_runtime_current(), NULL, 0) > 0 && latch_turn(&rounds) == 0) {}
+  CHECK_INT(weft_cancel(t), 1);
+  CHECK_INT(weft_future_await(s.f, NULL), WEFT_ECANCELED);
+  weft_future_unref(s.f);
 }
 
 static int take_and_end(void *lock) {
@@ -288,14 +307,16 @@ TASK_TEST(IN1_a_lock_whose_holder_has_ended_is_waited_for_for_ever) {
   weft_lock l = {0};
   static struct page p;
   p.at = 0;
-  CHECK_INT(weft_await(weft_spawn(take_and_end, &l, APART("gone"))), 0);
+  weft_task gone =
+      weft_spawn(take_and_end, &l, APART("gone")); /* its memory is in use until the end */
+  CHECK_INT(weft_task_wait(gone, NULL), 0);
   weft_task t = weft_spawn(take_lock, &l, APART("waiter"));
-  int rounds = 0;
-  while (strcmp(find_named("waiter").state, "waiting") != 0 && latch_turn(&rounds) == 0) {}
+  wait_for_state("waiter", "a lock");
   CHECK_INT(weft_graph_lines(weft_runtime_current(), WEFT_GRAPH_ENDLESS, page_line, &p), 1);
   CHECK(strstr(p.text, "waits for a lock that was held by a task that has ended"));
   CHECK_INT(weft_lock_release(&l), 0);
   CHECK_INT(weft_await(t), 0);
+  CHECK_INT(weft_await(gone), 0);
 }
 
 struct choice {
@@ -374,6 +395,7 @@ TASK_TEST(the_tree_shows_who_awaits_above_whom_it_awaits) {
   spawn_several(&s);
   weft_task waiter = weft_spawn(gather_them, &s, APART("waiter"));
   wait_for_three_edges();
+  wait_for_state("a", "a timer");
   CHECK_INT(weft_graph_lines(weft_runtime_current(), WEFT_GRAPH_TREE, page_line, &p), 5);
   CHECK(strstr(p.text, "'main': running, spawned at "));
   CHECK(stands_before(&p, "'waiter': waiting for several awaitables, spawned at ", "\n|-- #"));
@@ -492,6 +514,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(IN1_gather_gives_an_edge_to_each),
     cmocka_unit_test(IN1_wait_select_and_as_completed_give_an_edge_to_each),
     cmocka_unit_test(IN1_shield_gives_an_edge),
+    cmocka_unit_test(IN1_a_shared_task_is_awaited_by_all_who_await_its_future),
     cmocka_unit_test(IN1_a_timeout_scope_gives_an_edge_with_a_deadline),
     cmocka_unit_test(IN1_a_group_gives_an_edge_to_each_child_before_and_while_it_is_joined),
     cmocka_unit_test(IN1_two_tasks_with_two_locks_wait_for_each_other_for_ever),
