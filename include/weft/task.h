@@ -71,14 +71,16 @@ int weft_task_error(weft_task t);
  * returned if it let itself be cancelled, its own code if it refused (and then the awaiter's cancel is
  * done with, if it came during this call). A task that has ended gives its code also to an awaiter that is
  * cancelled, whose next suspending call then answers the cancel: no code is lost.
- * WEFT_ESELF for the calling task itself, WEFT_ESTALE for a handle that was consumed. One task awaits; any
+ * WEFT_ESELF for the calling task itself, WEFT_ESTALE for a handle that was consumed, WEFT_EINVAL for a task
+ * of another runtime (which keeps its handle). One task awaits; any
  * number of others may weft_task_wait.
  * A task nobody has begun yet runs at once on the caller's stack.
  * [task] [suspends] [cancel point]. asyncio: await task */
 int weft_await(weft_task t);
 
 /* Waits until the task has ended and leaves the handle as it is. Writes the task's code to *ret_code
- * (may be NULL) and returns 0; or WEFT_ECANCELED if the caller was cancelled, which leaves the task alone.
+ * (may be NULL) and returns 0; or WEFT_ECANCELED if the caller was cancelled, which leaves the task alone,
+ * or the codes of weft_await for a handle that cannot be awaited.
  * [task] [suspends] [cancel point]. asyncio: wait({task}) */
 int weft_task_wait(weft_task t, int *ret_code);
 

@@ -48,6 +48,7 @@ static int task_watch(void *object, uint64_t key, weft_watch *w, int *ret_code) 
   if (!object) return weft__handle_error((weft_task){NULL, key});
   if (object == w->rec.task) return WEFT_ESELF;
   struct weft__task *t = object;
+  if (t->rt != w->rec.task->rt) return WEFT_EINVAL;
   if (!w->taken && !weft__word_names(weft__load_acquire_u64(&t->word), (uint32_t)key))
     return WEFT_ESTALE;
   int r = weft__done_watch(t, (uint32_t)key, &w->rec);
@@ -67,7 +68,9 @@ static int task_cancel(void *object, uint64_t key) {
 static int task_take(void *object, uint64_t key) {
   struct weft__task *t = object;
   if (!t) return weft__handle_error((weft_task){NULL, key});
-  if (t == weft__current_task()) return WEFT_ESELF;
+  struct weft__task *cur = weft__current_task();
+  if (t == cur) return WEFT_ESELF;
+  if (cur && cur->rt != t->rt) return WEFT_EINVAL;
   return weft__claim_take(&t->word, (uint32_t)key) ? 0 : WEFT_ESTALE;
 }
 

@@ -18,8 +18,9 @@ enum { INLINE_ROOM = 16 * 1024 };
  * in exact mode, which promises an order, and not on a reserve, which begins nothing. */
 static bool may_inline(struct weft__worker *w, struct weft__task *cur) {
   char *here = __builtin_frame_address(0);
-  return !(cur->odd & (WEFT__PINNED | WEFT__STRAND)) && cur->limit == WEFT__NEVER && cur->shield == 0 && !w->rt->exact &&
-         !w->reserve && here - (char *)cur->stack->lo > INLINE_ROOM;
+  return !(cur->odd & (WEFT__PINNED | WEFT__STRAND)) && cur->limit == WEFT__NEVER &&
+         cur->shield == 0 && !w->rt->exact && !w->reserve &&
+         here - (char *)cur->stack->lo > INLINE_ROOM;
 }
 
 /* Runs the claimed task t on cur's stack and returns its code. A cancel of cur goes to t: cur
@@ -107,7 +108,8 @@ static uint32_t claim_inline(struct weft__worker *w, struct weft__task *t, uint3
     if (!weft__deque_push(&w->deque, t)) weft__tasklist_push(&w->rt->unstarted, t);
     return 0;
   }
-  if (!weft__claim_start(&t->word, key, true)) return 0;
+  /* One of another runtime is that one's to run, and to recycle. */
+  if (t->rt != w->rt || !weft__claim_start(&t->word, key, true)) return 0;
   w->tombstones++;
   return 1;
 }
@@ -129,6 +131,7 @@ int weft_await(weft_task h) {
       code = after_passed_cancel(cur, t);
   } else {
     if (t == cur) return WEFT_ESELF;
+    if (t->rt != w->rt) return WEFT_EINVAL; /* its memory goes when its runtime ends */
     if (!weft__claim_take(&t->word, key)) return WEFT_ESTALE;
     refs = 1;
     code = weft__await_taken(cur, t, key);
@@ -144,6 +147,7 @@ int weft_task_wait(weft_task h, int *ret_code) {
   struct weft__task *t = h.slot_;
   if (!t) return weft__handle_error(h);
   if (t == cur) return WEFT_ESELF;
+  if (t->rt != cur->rt) return WEFT_EINVAL;
   if (!weft__word_names(weft__load_acquire_u64(&t->word), weft__handle_key(h))) return WEFT_ESTALE;
   int r = weft__wait_done(cur, t, weft__handle_key(h), false);
   if (r == 0 && ret_code) *ret_code = cur->wait.code;

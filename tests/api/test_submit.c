@@ -271,6 +271,59 @@ static void two_runtimes_run_at_once_and_submit_to_each_other(void **state) {
   CHECK_INT(weft_submit(o.rt, return_zero, NULL, NULL), WEFT_ECLOSED);
 }
 
+struct foreign_task {
+  struct other_runtime other;
+  weft_task parked, unbegun;
+  struct latch checked;
+};
+
+static int offer_tasks(void *arg) {
+  struct foreign_task *f = arg;
+  struct latch parked = {0};
+  f->parked = weft_spawn(hit_and_park, &parked, NULL);
+  int r = latch_wait(&parked, 1);
+  f->unbegun = weft_spawn(return_seven, NULL, NULL);
+  latch_hit(&f->other.up);
+  latch_wait_thread(&f->checked, 1); /* without suspending: the second is not begun */
+  CHECK_INT(weft_await(f->unbegun), 7);
+  CHECK_INT(weft_cancel(f->parked), 1);
+  CHECK_INT(weft_await(f->parked), WEFT_ECANCELED);
+  return r;
+}
+
+static void *offer_in_other(void *arg) {
+  struct foreign_task *f = arg;
+  f->other.result = weft_run(offer_tasks, f, &(weft_run_opts){.workers = 1});
+  return NULL;
+}
+
+static int await_foreign(void *arg) {
+  struct foreign_task *f = arg;
+  const weft_task t[] = {f->parked, f->unbegun};
+  for (int i = 0; i < 2; i++) {
+    int code = 1;
+    CHECK_INT(weft_await(t[i]), WEFT_EINVAL);
+    CHECK_INT(weft_task_wait(t[i], &code), WEFT_EINVAL);
+    CHECK_INT(code, 1);
+    CHECK_INT(weft_wait_for_task(t[i], weft_ms(1)), WEFT_EINVAL);
+    CHECK_INT(weft_gather(&t[i], 1, NULL), WEFT_EINVAL);
+    CHECK_INT(weft_task_done(t[i]), 0);
+  }
+  latch_hit(&f->checked);
+  return 0;
+}
+
+static void T13_awaiting_a_task_of_another_runtime_is_einval(void **state) {
+  struct foreign_task f = {0};
+  pthread_t thread;
+  (void)state;
+  assert_int_equal(weft__sys_thread_create(&thread, NULL, offer_in_other, &f), 0);
+  latch_wait_thread(&f.other.up, 1);
+  CHECK_INT(weft_run(await_foreign, &f, NULL), 0);
+  weft__sys_thread_join(thread);
+  CHECK_INT(f.other.result, 0);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(R3_a_task_submitted_by_a_foreign_thread_runs),
     cmocka_unit_test(a_submitted_task_belongs_to_no_group_that_had_its_memory),
@@ -284,6 +337,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_ended_runtimes_name_is_not_given_to_the_next),
     cmocka_unit_test(outside_a_task_there_is_no_current_runtime),
     cmocka_unit_test(two_runtimes_run_at_once_and_submit_to_each_other),
+    cmocka_unit_test(T13_awaiting_a_task_of_another_runtime_is_einval),
 };
 
 int main(int argc, char **argv) {
