@@ -7,7 +7,8 @@
 enum {
   SHARED_EVERY = 61, /* turns between looks at the shared lists while the own queues have work */
   OLDEST_EVERY = 16, /* turns between takes of the oldest unstarted task instead of the newest */
-  HOG_EVERY = 16,    /* turns between takes of a hog while other tasks are ready */
+  INBOX_RESTS_EVERY = 8, /* turns in which the inbox does not come first: others must come on */
+  HOG_EVERY = 16,        /* turns between takes of a hog while other tasks are ready */
   SHARED_BATCH = 32,
   STEAL_BATCH = 32,
 };
@@ -82,9 +83,9 @@ static struct weft__task *take_own(struct weft__worker *w) {
 struct weft__task *weft__next_task(struct weft__worker *w) {
   struct weft__task *t;
   uint32_t tick = ++w->tick;
-  if (weft__unlikely(weft__tasklist_count(&w->inbox) != 0) &&
-      (t = either(w, weft__tasklist_pop(&w->inbox))) != NULL)
-    return t;
+  bool inbox = weft__unlikely(weft__tasklist_count(&w->inbox) != 0);
+  bool later = inbox && tick % INBOX_RESTS_EVERY == 0 && !w->rt->exact;
+  if (inbox && !later && (t = either(w, weft__tasklist_pop(&w->inbox))) != NULL) return t;
   if (weft__unlikely(w->rt->exact)) {
     t = weft__ring_pop(&w->ring);
     return t ? either(w, t) : take_shared_ready(w);
@@ -93,6 +94,7 @@ struct weft__task *weft__next_task(struct weft__worker *w) {
   if (tick % HOG_EVERY == 0 && (t = weft__tasklist_pop(&w->hogs)) != NULL) return t;
   if ((t = take_own(w)) != NULL) return t;
   if ((t = take_shared(w)) != NULL) return t;
+  if (later && (t = either(w, weft__tasklist_pop(&w->inbox))) != NULL) return t;
   return weft__tasklist_pop(&w->hogs);
 }
 

@@ -112,6 +112,28 @@ static void what_only_this_worker_may_run_comes_first(void **state) {
   end();
 }
 
+/* Pinned tasks that yield for ever must not keep the others from the worker. */
+static void what_only_this_worker_may_run_leaves_turns_to_the_others(void **state) {
+  (void)state;
+  begin();
+  weft__tasklist_push(&w->inbox, ready());
+  CHECK(weft__ring_push(&w->ring, ready()));
+  CHECK(weft__deque_push(&w->deque, unstarted()));
+  int seen[3] = {0}, turns;
+  for (turns = 0; turns < FAIR && !(seen[1] && seen[2]); turns++) {
+    int n = next();
+    if (!CHECK(n >= 0)) break;
+    seen[n]++;
+    if (n == 0) weft__tasklist_push(&w->inbox, task[0]);
+  }
+  CHECK(turns < FAIR && seen[0] > 4);
+  end();
+  begin();
+  for (int i = 0; i < 20; i++) weft__tasklist_push(&w->inbox, ready());
+  for (int i = 0; i < 20; i++) CHECK_INT(next(), i); /* alone it has every turn */
+  end();
+}
+
 static void ready_and_unstarted_tasks_take_turns(void **state) {
   static const int order[] = {5, 0, 4, 1, 3, 2, EMPTY}; /* newest first, oldest first */
   (void)state;
@@ -165,7 +187,8 @@ static void shared_tasks_come_when_there_are_no_others(void **state) {
   CHECK(weft__ring_push(&w->ring, ready()));
   CHECK_INT(next(), 5);
   for (int i = 0; i < 5; i++) CHECK_INT(next(), i);
-  CHECK((task[3]->odd & WEFT__FRESH) && (task[4]->odd & WEFT__FRESH) && !(task[0]->odd & WEFT__FRESH));
+  CHECK((task[3]->odd & WEFT__FRESH) && (task[4]->odd & WEFT__FRESH) &&
+        !(task[0]->odd & WEFT__FRESH));
   CHECK_INT(next(), EMPTY);
   end();
 }
@@ -328,6 +351,7 @@ static void a_thief_looks_at_reserves_too_and_never_at_itself(void **state) {
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_idle_worker_has_none),
     cmocka_unit_test(what_only_this_worker_may_run_comes_first),
+    cmocka_unit_test(what_only_this_worker_may_run_leaves_turns_to_the_others),
     cmocka_unit_test(ready_and_unstarted_tasks_take_turns),
     cmocka_unit_test(now_and_then_the_oldest_unstarted_task_is_begun),
     cmocka_unit_test(entries_of_tasks_that_their_awaiters_began_are_dropped),
