@@ -40,6 +40,9 @@ static struct {
   struct model_plain gift; /* from who wakes to who waited */
   int result[THREADS];
   unsigned reports;
+#ifdef WAITERS_MORE
+  WAITERS_MORE /* what a model has beside this */
+#endif
 } S;
 
 /* --- what the code under test stands on --- */
@@ -164,7 +167,7 @@ static void setup(void) {
 static bool cancel_pending(unsigned i) {
   return (weft__load_relaxed_u64(&S.task[i].word) & WEFT__CANCEL) != 0;
 }
-static weft_task handle(unsigned i) {
+static inline weft_task handle(unsigned i) {
   return (weft_task){.slot_ = &S.task[i], .key_ = KEY};
 }
 
