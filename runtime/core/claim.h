@@ -255,17 +255,21 @@ static inline enum weft__outcome weft__claim_withdraw(weft__atomic_u64 *w, uint3
   }
 }
 
-/* Takes one request back; at zero an undelivered one is withdrawn. Returns the requests that remain,
- * or -1 for a stale key. */
-static inline int weft__claim_uncancel(weft__atomic_u64 *w, uint32_t key) {
+/* Takes one request back; when no more than `floor` remain an undelivered one is withdrawn. Returns the
+ * requests that remain, or -1 for a stale key. */
+static inline int weft__claim_uncancel_to(weft__atomic_u64 *w, uint32_t key, unsigned floor) {
   uint64_t word = weft__load_relaxed_u64(w);
   for (;;) {
     if (!weft__word_names(word, key)) return -1;
     uint64_t next = word;
     if (weft__word_count(word) > 0) next -= WEFT__COUNT_ONE;
-    if (weft__word_count(next) == 0) next &= ~WEFT__CANCEL;
+    if (weft__word_count(next) <= floor) next &= ~WEFT__CANCEL;
     if (weft__cas_u64(w, &word, next)) return (int)weft__word_count(next);
   }
+}
+
+static inline int weft__claim_uncancel(weft__atomic_u64 *w, uint32_t key) {
+  return weft__claim_uncancel_to(w, key, 0);
 }
 
 /* Delivers a pending request outside a wait: true if there was one. By the task itself. */

@@ -105,6 +105,7 @@ static void report_unread(struct weft__runtime *rt) {
       }
       weft__free(t->copy);
       weft__env_drop(t->env);
+      if (t->heritage) weft__heritage_drop(t->heritage);
     }
 }
 

@@ -48,9 +48,10 @@ static __attribute__((noinline)) void inherit(struct weft__task *from, struct we
                                               const weft_spawn_opts *opts) {
   if ((from->odd & WEFT__STRAND) && !(t->odd & WEFT__STRAND) && !(opts && opts->parallel))
     weft__strand_join(from->strand, t);
-  if (!from->env || t->env) return; /* a context of its own */
-  t->has_opts = true;
-  t->env = weft__env_inherit(from->env);
+  if (from->env && !t->env) t->env = weft__env_inherit(from->env); /* else a context of its own */
+  t->heritage = from->heritage;
+  if (t->heritage) weft__heritage_ref(t->heritage);
+  if (t->env || t->heritage) t->has_opts = true;
 }
 
 static inline __attribute__((always_inline)) int make(struct weft__worker *w, weft_fn fn, void *arg,

@@ -101,6 +101,8 @@ void weft__task_free_slow(struct weft__task_pool *p, struct weft__task_cache *c,
     t->proc_death = 0;
     weft__env_drop(t->env);
     t->env = 0;
+    if (t->heritage) weft__heritage_drop(t->heritage);
+    t->heritage = NULL;
     if (t->odd & WEFT__STRAND) weft__strand_unref(t->strand);
     t->strand = NULL;
     t->odd = 0;

@@ -73,6 +73,24 @@ struct weft__owner {
   void (*child_done)(struct weft__owner *owner, struct weft__task *t);
 };
 
+/* Something of the floors above that a task holds and hands down to all that it starts. */
+struct weft__heritage {
+  weft__atomic_u32 refs; /* acq_rel drops: the last one frees after all the others' uses */
+  void (*gone)(struct weft__heritage *h);
+};
+
+static inline void weft__heritage_init(struct weft__heritage *h,
+                                       void (*gone)(struct weft__heritage *h)) {
+  weft__store_relaxed_u32(&h->refs, 1);
+  h->gone = gone;
+}
+static inline void weft__heritage_ref(struct weft__heritage *h) {
+  weft__add_relaxed_u32(&h->refs, 1);
+}
+static inline void weft__heritage_drop(struct weft__heritage *h) {
+  if (weft__sub_u32(&h->refs, 1) == 1) h->gone(h);
+}
+
 enum weft__watched {
   WEFT__WATCHED = 1,  /* somebody is in watchers, which then is a valid ring */
   WEFT__DETACHED = 2, /* nobody will read the code: a failure is reported when it happens */
@@ -150,7 +168,8 @@ struct weft__task {
   size_t stack_size;          /* 0: the run's */
 
   /* What a spawn hands down; has_opts is set when there is any. */
-  weft__env env; /* the task-locals: the task's own */
+  weft__env env;                   /* the task-locals: the task's own */
+  struct weft__heritage *heritage; /* or NULL; constant once it may run */
 
   /* Of the last cancel request (cancel.c). */
   struct weft__spin reason_lock; /* guards reason */

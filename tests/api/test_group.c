@@ -37,7 +37,7 @@ TASK_TEST(TG1_join_waits_for_all_children) {
 TASK_TEST(an_empty_group_joins_at_once) {
   weft_group g = WEFT_GROUP_INIT;
   CHECK_INT(weft_group_join(&g), 0);
-  CHECK_INT(weft_group_join(&g), 0);
+  CHECK_INT(weft_group_join(&g), WEFT_ESTATE);
 }
 
 TASK_TEST(positive_codes_are_success_and_join_returns_0) {
@@ -47,7 +47,7 @@ TASK_TEST(positive_codes_are_success_and_join_returns_0) {
   CHECK_INT(weft_group_join(&g), 0);
 }
 
-TASK_TEST(a_group_is_empty_and_usable_again_after_join) {
+TASK_TEST(a_joined_group_is_new_after_done) {
   weft_group g = WEFT_GROUP_INIT;
   for (int round = 0; round < count(100); round++) {
     atomic_int n = 0;
@@ -56,6 +56,7 @@ TASK_TEST(a_group_is_empty_and_usable_again_after_join) {
     if (fail) weft_group_spawn(&g, return_own_error, NULL, NULL);
     CHECK_INT(weft_group_join(&g), fail ? OWN_ERROR : 0);
     CHECK(fail || atomic_load(&n) == 5);
+    weft_group_done(&g);
     if (weft_test_failed()) return;
   }
 }
@@ -216,6 +217,7 @@ TASK_TEST(a_failed_spawn_is_remembered_by_join) {
   CHECK_INT(weft_group_spawn(&g, return_zero, NULL, &(weft_spawn_opts){.stack_size = 1}),
             WEFT_EINVAL);
   CHECK_INT(weft_group_join(&g), WEFT_EINVAL); /* and the sibling was cancelled */
+  weft_group_done(&g);
   CHECK_INT(weft_group_spawn(&g, NULL, NULL, NULL), WEFT_EINVAL);
   CHECK_INT(weft_group_join(&g), WEFT_EINVAL);
 }
@@ -316,6 +318,8 @@ TASK_TEST(cancelling_an_empty_group_is_fine) {
   weft_group g = WEFT_GROUP_INIT;
   CHECK_INT(weft_group_cancel(&g), 0);
   CHECK_INT(weft_group_join(&g), 0);
+  CHECK_INT(weft_group_cancel(&g), 0);
+  weft_group_done(&g);
   CHECK_INT(weft_group_spawn(&g, return_zero, NULL, NULL), 0);
   CHECK_INT(weft_group_join(&g), 0);
 }
@@ -354,13 +358,15 @@ TASK_TEST(G3_a_collecting_group_cancels_nobody_and_keeps_every_code) {
   weft_group_done(&g);
 }
 
-TASK_TEST(codes_are_readable_until_the_next_spawn) {
+TASK_TEST(codes_are_readable_until_done) {
   weft_group g;
   weft_group_init(&g, &collecting);
   weft_group_spawn(&g, return_seven, NULL, NULL);
   weft_group_spawn(&g, return_seven, NULL, NULL);
   CHECK_INT(weft_group_join(&g), 0);
   CHECK_INT(weft_group_status(&g, 1), 7);
+  weft_group_done(&g);
+  CHECK_INT(weft_group_status(&g, 1), WEFT_EINVAL);
   weft_group_spawn(&g, return_own_error, NULL, NULL);
   CHECK_INT(weft_group_join(&g), 0);
   CHECK_INT(weft_group_status(&g, 0), OWN_ERROR);
@@ -501,7 +507,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(TG1_join_waits_for_all_children),
     cmocka_unit_test(an_empty_group_joins_at_once),
     cmocka_unit_test(positive_codes_are_success_and_join_returns_0),
-    cmocka_unit_test(a_group_is_empty_and_usable_again_after_join),
+    cmocka_unit_test(a_joined_group_is_new_after_done),
     cmocka_unit_test(init_empties_a_group_and_null_options_are_the_defaults),
     cmocka_unit_test(TG10_spawn_options_pass_through),
     cmocka_unit_test(TG2_the_first_error_cancels_the_siblings_and_is_joins_result),
@@ -520,7 +526,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(cancelling_an_empty_group_is_fine),
     cmocka_unit_test(a_child_may_cancel_its_own_group),
     cmocka_unit_test(G3_a_collecting_group_cancels_nobody_and_keeps_every_code),
-    cmocka_unit_test(codes_are_readable_until_the_next_spawn),
+    cmocka_unit_test(codes_are_readable_until_done),
     cmocka_unit_test(the_default_policy_keeps_no_codes),
     cmocka_unit_test(G4_cancelling_the_owner_of_a_collecting_group_is_ecanceled),
     cmocka_unit_test(a_limit_bounds_how_many_children_are_alive),
