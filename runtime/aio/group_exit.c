@@ -42,7 +42,7 @@ static bool take_back(struct weft__group *g, struct weft__task *t) {
 
 /* Begins to leave: 0 when the caller may. */
 static int begin_exit(struct weft__group *g, struct weft__task *t) {
-  if (t->owner == &g->owner) return WEFT_ESELF;
+  if (weft__load_relaxed_ptr(&t->owner) == &g->owner) return WEFT_ESELF;
   weft__spin_lock(&g->lock);
   bool fits = !g->joined && !g->joining && (!g->body || g->body == t);
   if (fits) {
@@ -191,7 +191,7 @@ int weft_group_stop(weft_group *group, weft_ns grace, weft_group_stopped *ret) {
   struct weft__group *g = weft__group_of(group);
   struct weft__task *t = weft__current_task();
   if (!t) return weft__no_task();
-  if (t->owner == &g->owner) return WEFT_ESELF;
+  if (weft__load_relaxed_ptr(&t->owner) == &g->owner) return WEFT_ESELF;
   weft__spin_lock(&g->lock);
   if (!g->stoppable || g->joined) {
     weft__spin_unlock(&g->lock);
