@@ -77,6 +77,7 @@ STRAND_TEST(T1_children_of_groups_and_of_children_begin_in_that_order_too) {
   weft_group g = WEFT_GROUP_INIT;
   CHECK_INT(weft_group_spawn(&g, spawn_children, &g, NULL), 0);
   CHECK_INT(weft_group_join(&g), 0);
+  weft_group_done(&g);
   CHECK_INT(weft_group_spawn(&g, spawn_children, &g, NULL), 0);
   CHECK_INT(weft_group_join(&g), 0);
   check_order(6);
