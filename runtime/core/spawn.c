@@ -75,7 +75,8 @@ static inline __attribute__((always_inline)) int make(struct weft__worker *w, we
     }
   }
   struct weft__task *cur = w->current; /* NULL where the runtime itself makes a task */
-  if (weft__unlikely(cur && cur->has_opts) && (cur->env || (cur->odd & WEFT__STRAND)))
+  if (weft__unlikely(cur && cur->has_opts) &&
+      (cur->env || cur->heritage || (cur->odd & WEFT__STRAND)))
     inherit(cur, t, opts);
   weft__count(&w->counters.spawned);
   *ret = t;
