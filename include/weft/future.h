@@ -68,8 +68,9 @@ bool weft_future_cancelled(const weft_future *f);
 /* Called when the future is over; negative is a failure, and is reported. */
 typedef int (*weft_future_fn)(weft_future *f, void *arg);
 
-/* Has fn(f, arg) called, in a task of the caller's runtime, once the future is over; when it is already,
- * soon, never inside this call. Callbacks of one future are called one after the other in the order they
+/* Has fn(f, arg) called, in a task of the caller's runtime (if several add callbacks at once: of the first
+ * one's), once the future is over; when it is already, soon, never inside this call. It sees the
+ * task-locals (weft/local.h) that the caller has now. Callbacks of one future are called one after the other in the order they
  * were added (one that suspends holds up the next; in exact mode it does not). If the runtime ends first
  * they are not called. WEFT_ENOMEM, WEFT_EINVAL, WEFT_ENOTASK.
  * [task] [never suspends]. asyncio: add_done_callback */

@@ -45,6 +45,10 @@ struct weft_future {
   _Alignas(16) unsigned char value[]; /* written before the state */
 };
 
+static inline enum weft__future_state weft__future_state(const struct weft_future *f) {
+  return (enum weft__future_state)weft__load_acquire_u32(&f->state);
+}
+
 /* A pending future with one reference and `extra` bytes behind its value. NULL when memory is out. */
 struct weft_future *weft__future_make(size_t size, size_t extra);
 
@@ -55,5 +59,29 @@ int weft__future_end(struct weft_future *f, enum weft__future_state state, int c
 
 /* The same for who cannot try again: callbacks for which there is no memory are not called. */
 void weft__future_end_anyway(struct weft_future *f, enum weft__future_state state, int code);
+
+/* ---- callbacks: future_callbacks.c ---- */
+
+/* Takes the lock, and holds the runtime of f's callbacks when the calling thread is none of its own: NULL
+ * when there is no need, or it has ended. */
+struct weft__runtime *weft__future_lock(struct weft_future *f);
+void weft__future_unlock(struct weft_future *f, struct weft__runtime *rt);
+
+/* Makes a task that calls what is due; it begins with the lock. From outside its runtime (rt, or NULL when
+ * that has ended, and the callbacks with it) it is on its way at once; a worker gets it in *ret, to send
+ * it on its way when its turn has come. Under the lock. 0 or WEFT_ENOMEM. */
+int weft__future_make_runner(struct weft_future *f, struct weft__runtime *rt,
+                             struct weft__task **ret);
+
+/* The turn of a callback that waited, just unlinked, has come; t is a runner to send on its way, or NULL.
+ * Under the lock. */
+void weft__future_callback_due(struct weft_future *f, struct weft__waiter *rec,
+                               struct weft__task *t);
+
+/* A runner has ended: drops what it held. */
+void weft__future_runner_done(struct weft__owner *owner, struct weft__task *t);
+
+/* Frees the callbacks of a list in which nobody else waits. */
+void weft__future_free_callbacks(struct weft__list *list);
 
 #endif
