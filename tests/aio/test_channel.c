@@ -3,6 +3,7 @@
 #include <weft.h>
 
 #include "counts.h"
+#include "parked.h"
 #include "task_test.h"
 
 static weft_latest *new_latest(int value) {
@@ -30,14 +31,6 @@ static void receive_from_to(weft_broadcast_receiver *receiver, int from, int to)
     CHECK_INT(weft_broadcast_next(receiver, &item), 1);
     CHECK_INT(item, i);
   }
-}
-
-/* A task that waits for nothing else waits now. */
-static void until_waits(weft_task t) {
-  char line[256];
-  int rounds = 0;
-  do CHECK(latch_turn(&rounds) == 0);
-  while (weft_task_describe(t, line, sizeof line) > 0 && !strstr(line, "waiting"));
 }
 
 /* ---- latest ---- */
@@ -79,7 +72,7 @@ TASK_TEST(every_reader_that_waits_gets_the_change) {
   weft_task tasks[4];
   for (int i = 0; i < 4; i++) {
     readings[i] = (struct reading){.reader = weft_latest_read(c, false)};
-    until_waits(tasks[i] = weft_spawn(read_one, &readings[i], NULL));
+    tasks[i] = spawn_parked(read_one, &readings[i]);
   }
   set(c, 8);
   for (int i = 0; i < 4; i++) {
@@ -95,8 +88,7 @@ TASK_TEST(a_closed_channel_gives_what_is_unseen_and_then_the_end) {
   int value = 4;
   set(c, 1);
   struct reading waits = {.reader = weft_latest_read(c, false), .value = 5};
-  weft_task t = weft_spawn(read_one, &waits, NULL);
-  until_waits(t);
+  weft_task t = spawn_parked(read_one, &waits);
   CHECK_INT(weft_latest_close(c), 0);
   CHECK_INT(weft_latest_close(c), 0);
   CHECK_INT(weft_await(t), 0);
@@ -135,8 +127,7 @@ TASK_TEST(an_update_that_changes_nothing_tells_nobody) {
 TASK_TEST(a_cancelled_reader_has_seen_nothing) {
   weft_latest *c = new_latest(0);
   struct reading r = {.reader = weft_latest_read(c, false), .value = -1};
-  weft_task t = weft_spawn(read_one, &r, NULL);
-  until_waits(t);
+  weft_task t = spawn_parked(read_one, &r);
   CHECK_INT(weft_latest_free(c), WEFT_EBUSY);
   CHECK_INT(weft_cancel(t), 1);
   set(c, 1);
@@ -250,8 +241,7 @@ static int hear_one(void *arg) {
 TASK_TEST(a_cancelled_receiver_misses_nothing) {
   weft_broadcast *c = new_broadcast(2);
   struct hearing h = {weft_broadcast_receive(c), -1};
-  weft_task t = weft_spawn(hear_one, &h, NULL);
-  until_waits(t);
+  weft_task t = spawn_parked(hear_one, &h);
   CHECK_INT(weft_broadcast_free(c), WEFT_EBUSY);
   CHECK_INT(weft_cancel(t), 1);
   send_from_to(c, 1, 1);
@@ -311,35 +301,41 @@ TASK_TEST(no_item_of_a_broadcast_comes_twice_or_is_lost_unseen) {
 
 /* ---- both ---- */
 
+struct two {
+  weft_latest *l;
+  weft_broadcast *b;
+  struct latch seen;
+};
+
 static int change_both(void *arg) {
-  void **channels = arg;
+  struct two *c = arg;
   int r = weft_sleep(weft_ms(1));
-  if (r == 0) r = weft_latest_set(channels[0], &(int){1});
-  if (r == 0) r = weft_sleep(weft_ms(1));
-  if (r == 0) r = weft_broadcast_send(channels[1], &(int){2});
+  if (r == 0) r = weft_latest_set(c->l, &(int){1});
+  if (r == 0) r = latch_wait(&c->seen, 1);
+  if (r == 0) r = weft_broadcast_send(c->b, &(int){2});
   return r;
 }
 
 TASK_TEST(channels_are_awaitables_beside_others) {
-  weft_latest *l = new_latest(0);
-  weft_broadcast *b = new_broadcast(2);
-  weft_latest_reader reader = weft_latest_read(l, false);
-  weft_broadcast_receiver receiver = weft_broadcast_receive(b);
-  weft_task t = weft_spawn(change_both, (void *[]){l, b}, NULL);
+  struct two c = {.l = new_latest(0), .b = new_broadcast(2)};
+  weft_latest_reader reader = weft_latest_read(c.l, false);
+  weft_broadcast_receiver receiver = weft_broadcast_receive(c.b);
+  weft_task t = weft_spawn(change_both, &c, NULL);
   int code = -1, item;
   weft_awaitable set[] = {weft_broadcast_awaitable(&receiver), weft_latest_awaitable(&reader)};
   CHECK_INT(weft_select(set, 2, &code), 1);
   CHECK_INT(code, 1);
   CHECK_INT(weft_latest_try_next(&reader, &item), 1);
   set[1] = weft_latest_awaitable(&reader);
+  latch_hit(&c.seen);
   CHECK_INT(weft_select(set, 2, &code), 0);
   CHECK_INT(code, 1);
   receive_from_to(&receiver, 2, 2);
   CHECK_INT(weft_await(t), 0);
-  CHECK_INT(weft_latest_close(l), 0);
+  CHECK_INT(weft_latest_close(c.l), 0);
   CHECK_INT(weft_await_any(set[1]), 0);
-  CHECK_INT(weft_latest_free(l), 0);
-  CHECK_INT(weft_broadcast_free(b), 0);
+  CHECK_INT(weft_latest_free(c.l), 0);
+  CHECK_INT(weft_broadcast_free(c.b), 0);
 }
 
 TASK_TEST(a_watched_channel_is_told_of_its_end_and_is_not_freed_before) {

@@ -3,6 +3,7 @@
 #include <weft.h>
 
 #include "counts.h"
+#include "parked.h"
 #include "task_test.h"
 
 static bool less_int(const void *a, const void *b, void *arg) {
@@ -52,18 +53,8 @@ static int put_one(void *arg) {
   return p->code = weft_queue_put(p->q, &p->item);
 }
 
-/* Until t waits for the queue: its body waits for nothing else. */
-static void until_waits(weft_task t) {
-  char line[256];
-  int rounds = 0;
-  do CHECK(latch_turn(&rounds) == 0);
-  while (weft_task_describe(t, line, sizeof line) > 0 && !strstr(line, "waiting"));
-}
-
 static weft_task start(weft_fn fn, struct party *p) {
-  weft_task t = weft_spawn(fn, p, NULL);
-  until_waits(t);
-  return t;
+  return spawn_parked(fn, p);
 }
 
 TASK_TEST(Q1_capacity_zero_is_unbounded_and_never_full) {
@@ -250,7 +241,7 @@ TASK_TEST(Q3_all_who_join_are_freed_and_a_cancelled_one_goes_away) {
   weft_queue *q = new_queue(0, WEFT_QUEUE_FIFO);
   weft_task tasks[3];
   put_all(q, 1, (int[]){1});
-  for (int i = 0; i < 3; i++) until_waits(tasks[i] = weft_spawn(join, q, NULL));
+  for (int i = 0; i < 3; i++) tasks[i] = spawn_parked(join, q);
   CHECK_INT(weft_cancel(tasks[1]), 1);
   CHECK_INT(weft_await(tasks[1]), WEFT_ECANCELED);
   CHECK_INT(weft_queue_task_done(q), 0);
@@ -316,8 +307,7 @@ static void shut_down_at_once(weft_queue_order order) {
   int item;
   put_all(q, 3, (int[]){1, 2, 3});
   CHECK_INT(weft_queue_get(q, &item), 1);
-  weft_task joiner = weft_spawn(join, q, NULL);
-  until_waits(joiner);
+  weft_task joiner = spawn_parked(join, q);
   CHECK_INT(weft_queue_shutdown(q, true), 0);
   CHECK_UINT(weft_queue_size(q), 0);
   CHECK_INT(weft_queue_get(q, &item), 0);
@@ -339,8 +329,7 @@ TASK_TEST(Q4_immediate_shutdown_drops_the_items_and_counts_them_done) {
 TASK_TEST(Q4_immediate_shutdown_frees_join) {
   weft_queue *q = new_queue(0, WEFT_QUEUE_FIFO);
   put_all(q, 2, (int[]){1, 2});
-  weft_task joiner = weft_spawn(join, q, NULL);
-  until_waits(joiner);
+  weft_task joiner = spawn_parked(join, q);
   CHECK_INT(weft_queue_shutdown(q, false), 0);
   CHECK_INT(weft_task_done(joiner), 0);
   CHECK_INT(weft_queue_shutdown(q, true), 0);

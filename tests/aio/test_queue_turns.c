@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "counts.h"
+#include "parked.h"
 #include "task_test.h"
 
 static bool less_int(const void *a, const void *b, void *arg) {
@@ -22,13 +23,6 @@ static weft_queue *new_queue(size_t capacity, weft_queue_order order) {
 
 static void put_all(weft_queue *q, int n, const int *items) {
   for (int i = 0; i < n; i++) CHECK_INT(weft_queue_try_put(q, &items[i]), 0);
-}
-
-static void until_waits(weft_task t) {
-  char line[256];
-  int rounds = 0;
-  do CHECK(latch_turn(&rounds) == 0);
-  while (weft_task_describe(t, line, sizeof line) > 0 && !strstr(line, "waiting"));
 }
 
 struct call {
@@ -48,9 +42,7 @@ static int put_one(void *arg) {
 }
 
 static weft_task start(weft_fn fn, struct call *c) {
-  weft_task t = weft_spawn(fn, c, NULL);
-  until_waits(t);
-  return t;
+  return spawn_parked(fn, c);
 }
 
 /* ---- exact mode ---- */
@@ -421,8 +413,7 @@ static int await_readable(void *arg) {
 TASK_TEST(a_getter_comes_before_those_who_watch) {
   weft_queue *q = new_queue(0, WEFT_QUEUE_FIFO);
   struct call c = {.q = q};
-  weft_task watcher = weft_spawn(await_readable, q, NULL);
-  until_waits(watcher);
+  weft_task watcher = spawn_parked(await_readable, q);
   CHECK_INT(weft_queue_free(q), WEFT_EBUSY);
   weft_task getter = start(get_one, &c);
   put_all(q, 1, (int[]){1});
