@@ -3,6 +3,7 @@
  * The one header to include. Each topic has a header of its own that reads as its documentation:
  *
  *   weft/run.h       start the runtime, its options, its statistics
+ *   weft/submit.h    tasks for plain threads, which wait for the result
  *   weft/runner.h    several runs in one runtime
  *   weft/task.h      spawn, await, cancel, sleep, yield, names, the list of live tasks
  *   weft/graph.h     the call graph: who waits for whom, and which waits can never end
@@ -63,6 +64,7 @@
 #include <weft/scope.h>
 #include <weft/sim.h>
 #include <weft/strand.h>
+#include <weft/submit.h>
 #include <weft/sync.h>
 #include <weft/task.h>
 #include <weft/time.h>

@@ -98,7 +98,7 @@ struct weft_spawn_opts;
  * is shutting down (the function is then not run, now or later), WEFT_ENOMEM, WEFT_EINVAL,
  * WEFT_EBUSY when the runtime is simulated and the thread is not.
  * opts as for weft_spawn; .pinned is refused with WEFT_EINVAL on a thread outside the runtime.
- * [any thread] [never suspends]. asyncio: call_soon_threadsafe, run_coroutine_threadsafe */
+ * [any thread] [never suspends]. asyncio: call_soon_threadsafe; with a result: weft/submit.h */
 int weft_submit(weft_runtime rt, weft_fn fn, void *arg, const struct weft_spawn_opts *opts);
 
 /* Index of the worker that runs the calling task, from 0; a reserve thread has the index of the worker

@@ -118,7 +118,7 @@ int weft__future_make_runner(struct weft_future *f, struct weft__runtime *rt,
     (*ret)->env = 0;
     weft__claim_take(&(*ret)->word, weft__word_key(weft__load_relaxed_u64(&(*ret)->word)));
   } else if (rt) {
-    r = weft__submit_owned(rt, run_due, f, &opts, &f->runner);
+    r = weft__submit_owned(rt, run_due, f, &opts, &f->runner, NULL, NULL);
     if (r < 0) return r;
   } else {
     return 0;

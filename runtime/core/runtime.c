@@ -135,6 +135,7 @@ int weft__runtime_make(struct weft__runtime **ret, const weft_run_opts *o, uint6
   weft__tasklist_init(&rt->ready, WEFT__LINK_READY);
   weft__tasklist_init(&rt->unstarted, WEFT__LINK_START);
   weft__closers_init(&rt->closers);
+  weft__submissions_init(&rt->submissions);
   r = make_workers(rt, seed);
   if (r == 0) {
     unsigned most = o->blocking_threads ? o->blocking_threads : BLOCKING_THREADS;
@@ -188,6 +189,7 @@ bool weft__runtime_end(struct weft__runtime *rt) {
   weft__monitor_stop(rt); /* first: it wakes reserves and ticks the pool */
   bool clean = weft__blocking_close(&rt->blocking, pool_deadline(rt)) == 0;
   /* No simulated thread is stuck for ever: each is waited for, and only what the tasks hold is left. */
+  if (rt->timed_out) weft__submissions_leave(&rt->submissions);
   if (rt->timed_out && !rt->sim) {
     leave_threads(rt);
     return false;

@@ -11,6 +11,7 @@
 #include "core/closer.h"
 #include "core/interrupt.h"
 #include "core/report.h"
+#include "core/submission.h"
 #include "core/task.h"
 #include "core/tasklist.h"
 
@@ -78,6 +79,7 @@ struct weft__runtime {
   struct weft__tasklist ready;     /* ready tasks with no room in a ring, or from foreign threads */
   struct weft__tasklist unstarted; /* unstarted ones likewise */
   struct weft__blocking blocking;
+  struct weft__submissions submissions; /* that threads wait for */
   struct weft__closers closers; /* of objects that are open beyond their tasks: weft__closer_add */
   /* The open generators (aio/gen.h). Made by the first (CAS: releases it), acquire by the others; freed
    * and set back by worker 0's last closers, or by a closer's task when no other is alive. */

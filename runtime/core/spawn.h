@@ -18,8 +18,9 @@ int weft__spawn_make(struct weft__worker *w, weft_fn fn, void *arg, const weft_s
                      struct weft__owner *owner, const void *site, struct weft__task **ret);
 
 /* A task for rt from a thread that is none of its workers; the caller holds rt (weft__runtime_hold). The
- * owner is told of its end and then drops the handle's reference. 0, WEFT_ENOMEM, WEFT_EBUSY. */
+ * owner is told of its end and then drops the handle's reference. *ret, unless NULL, names it before it may
+ * run, for who cancels it. 0, WEFT_ENOMEM, WEFT_EBUSY. */
 int weft__submit_owned(struct weft__runtime *rt, weft_fn fn, void *arg, const weft_spawn_opts *opts,
-                       struct weft__owner *owner);
+                       struct weft__owner *owner, const void *site, weft_task *ret);
 
 #endif

@@ -110,7 +110,8 @@ weft_runtime weft_runtime_current(void) {
 
 /* A task made on a thread that keeps no free objects; detached, unless it has an owner. */
 static int make_foreign(struct weft__runtime *rt, weft_fn fn, void *arg,
-                        const weft_spawn_opts *opts, struct weft__owner *owner, const void *site) {
+                        const weft_spawn_opts *opts, struct weft__owner *owner, const void *site,
+                        weft_task *ret) {
   struct weft__task_cache cache = {0};
   struct weft__task *t = weft__task_new(&rt->tasks, &cache);
   weft__task_cache_drain(&rt->tasks, &cache);
@@ -125,6 +126,7 @@ static int make_foreign(struct weft__runtime *rt, weft_fn fn, void *arg,
     return r;
   }
   weft__claim_take(&t->word, weft__word_key(weft__load_relaxed_u64(&t->word)));
+  if (ret) *ret = weft__handle(t, weft__load_relaxed_u64(&t->word));
   weft__add_u64(&rt->submitted, 1);
   if (!owner) weft__let_go(t);
   weft__push_unstarted_foreign(t);
@@ -132,9 +134,9 @@ static int make_foreign(struct weft__runtime *rt, weft_fn fn, void *arg,
 }
 
 int weft__submit_owned(struct weft__runtime *rt, weft_fn fn, void *arg, const weft_spawn_opts *opts,
-                       struct weft__owner *owner) {
+                       struct weft__owner *owner, const void *site, weft_task *ret) {
   if (rt->sim && !weft__sim_here()) return WEFT_EBUSY;
-  return make_foreign(rt, fn, arg, opts, owner, NULL);
+  return make_foreign(rt, fn, arg, opts, owner, site, ret);
 }
 
 int weft_submit(weft_runtime id, weft_fn fn, void *arg, const weft_spawn_opts *opts) {
@@ -149,7 +151,7 @@ int weft_submit(weft_runtime id, weft_fn fn, void *arg, const weft_spawn_opts *o
     weft__runtime_release(rt);
     return WEFT_EBUSY;
   }
-  r = make_foreign(rt, fn, arg, opts, NULL, __builtin_return_address(0));
+  r = make_foreign(rt, fn, arg, opts, NULL, __builtin_return_address(0), NULL);
   weft__runtime_release(rt);
   return r;
 }

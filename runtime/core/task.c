@@ -169,7 +169,7 @@ bool weft__waiter_fire(struct weft__waiter *rec, int code) {
   return weft__claim_win(&rec->task->word, rec->ticket, WEFT__BY_EVENT) == WEFT__WON_PARKED;
 }
 
-static void report_failure(struct weft__task *t) {
+void weft__report_failure(struct weft__task *t) {
   if (t->code >= 0 || t->code == WEFT_ECANCELED) return;
   char label[128];
   weft__task_label(t, label, sizeof label);
@@ -186,7 +186,7 @@ void weft__let_go(struct weft__task *t) {
   bool ended = weft__word_phase(weft__load_seq_u64(&t->word)) == WEFT__DONE;
   if (ended) weft__store_relaxed_u32(&t->watched, bits);
   weft__spin_unlock(&t->lock);
-  if (ended) report_failure(t);
+  if (ended) weft__report_failure(t);
   struct weft__worker *w = weft__self();
   bool own = w && w->rt == t->rt;
   weft__task_unref(&t->rt->tasks, own ? &w->cache : NULL, t, 1);
@@ -212,6 +212,6 @@ void weft__task_tell(struct weft__task *t, int code) {
   bits = weft__load_relaxed_u32(&t->watched); /* a record of a shared task may have let go of it */
   weft__store_relaxed_u32(&t->watched, 0);
   weft__spin_unlock(&t->lock);
-  if (bits & WEFT__DETACHED) report_failure(t);
+  if (bits & WEFT__DETACHED) weft__report_failure(t);
   weft__make_ready_chain(ready);
 }

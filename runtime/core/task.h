@@ -314,6 +314,9 @@ void weft__done_unwatch(struct weft__task *t, struct weft__waiter *rec);
  * reference. Any thread; the caller has taken the handle. */
 void weft__let_go(struct weft__task *t);
 
+/* Reports the failure of a task that has ended and that nobody awaits, if it has failed. Without locks. */
+void weft__report_failure(struct weft__task *t);
+
 /* The slow half of ending a task (finish.h): tells its watchers, and reports a failure of a
  * detached one. */
 void weft__task_tell(struct weft__task *t, int code);
