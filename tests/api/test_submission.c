@@ -315,7 +315,8 @@ static void P5_threads_submit_and_wait_while_the_runtime_ends(void **state) {
     for (int k = 0; k < WAITERS; k++) thread_join(storm.thread[k]);
     if (counts_simulated()) break;
     CHECK_INT(latch_hits(&storm.closed), WAITERS);
-    CHECK_INT(atomic_load(&storm.ran), atomic_load(&storm.ended));
+    /* One that returns while it is being cancelled ends cancelled. */
+    CHECK(atomic_load(&storm.ran) >= atomic_load(&storm.ended));
     if (weft_test_failed()) break;
   }
 }
