@@ -22,7 +22,8 @@
  *     means that nothing was taken; the turn has gone to the next waiter. What was handed over before
  *     the cancel came is kept: the call succeeds, and the next cancel point answers the cancel. (asyncio
  *     raises there, and gives what was taken back.)
- *   - A deadline: a timeout scope around the call (weft/timeout.h).
+ *   - A deadline: a timeout scope around the call (weft/timeout.h). A call that has to wait there answers
+ *     WEFT_ENOMEM, and takes nothing, when there is no memory to keep the deadline.
  *   - What a query answers may have changed when it returns, unless all who change it are on one worker.
  *   - From a plain thread, while a simulation of the process runs, calls that would wake a simulated task
  *     answer WEFT_EBUSY and change nothing.

@@ -55,7 +55,8 @@ static int acquire_slow(struct rwlock *l, struct weft__task *t, int how) {
     weft__wait_abort(t, t->wait.ticket);
     return next ? 0 : WEFT_EDEADLK;
   }
-  weft__sync_join(s, t, state, how, how == TO_READ ? &weft__waits_to_read : &weft__waits_to_write, l);
+  weft__sync_join(s, t, state, how, how == TO_READ ? &weft__waits_to_read : &weft__waits_to_write,
+                  l);
   r = weft__sync_wait(s, t);
   /* Those behind a writer that goes away may be readers whom it kept out. */
   if (r != 0) admit(l, weft__sync_leave(s, t));

@@ -163,9 +163,9 @@ static inline struct weft__waiter *weft__sync_first(struct weft__sync *s) {
   return l ? weft__container_of(l, struct weft__waiter, link) : NULL;
 }
 
-/* Wakes all who wait, through the gates of their records if they have any, and tells them code. Locked on entry, on return unlocked with this state; the last
- * touch of an object that may die. In one go, however many they are: they might all be gone, and the
- * object with them, when it is unlocked in between. */
+/* Wakes all who wait, through the gates of their records if they have any, and tells them code. Locked on
+ * entry, on return unlocked with this state; the last touch of an object that may die. In one go, however
+ * many they are: they might all be gone, and the object with them, when it is unlocked in between. */
 void weft__sync_wake_all(struct weft__sync *s, uint64_t state, int code);
 
 #endif

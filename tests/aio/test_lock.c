@@ -1,7 +1,7 @@
 /* Locks: order, hand-over, cancels and deadlines, wrong use. */
-#include <string.h>
 #include <weft.h>
 
+#include "base/sys.h"
 #include "counts.h"
 #include "parked.h"
 #include "task_test.h"
@@ -279,6 +279,23 @@ TASK_TEST(L3_any_task_may_release_a_lock) {
   CHECK(!weft_lock_locked(&lock));
 }
 
+static void *release_on_thread(void *lock) {
+  CHECK_INT(weft_lock_release(lock), 0);
+  return NULL;
+}
+
+TASK_TEST(L3_any_thread_may_release_a_lock) {
+  struct contest c = {0};
+  struct entrant e = {.contest = &c};
+  pthread_t thread;
+  CHECK_INT(weft_lock_acquire(&c.lock), 0);
+  weft_task t = spawn_parked(enter_and_note, &e);
+  if (!CHECK_INT(weft__sys_thread_create(&thread, NULL, release_on_thread, &c.lock), 0)) return;
+  CHECK_INT(weft_await(t), 0);
+  weft__sys_thread_join(thread);
+  CHECK(!weft_lock_locked(&c.lock));
+}
+
 TASK_TEST(a_lock_that_the_caller_holds_is_edeadlk) {
   weft_lock lock = WEFT_LOCK_INIT;
   CHECK_INT(weft_lock_acquire(&lock), 0);
@@ -399,6 +416,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_deadline_ends_the_wait_for_a_lock),
     cmocka_unit_test(L3_release_of_an_unheld_lock_is_estate),
     cmocka_unit_test(L3_any_task_may_release_a_lock),
+    cmocka_unit_test(L3_any_thread_may_release_a_lock),
     cmocka_unit_test(a_lock_that_the_caller_holds_is_edeadlk),
     cmocka_unit_test(a_lock_that_was_handed_to_the_caller_is_edeadlk_too),
     cmocka_unit_test(outside_a_task_a_lock_is_enotask),
