@@ -25,8 +25,9 @@
  * answers WEFT_ECLOSED, it cleans up and returns, in the closing task. One that is left open is
  * closed, and its memory freed, when the run ends and no task uses it any more.
  *
- * A timeout scope or a shield that the body begins has to end before it yields: it would go on in the
- * consumer (yield answers WEFT_ESTATE).
+ * A timeout scope or a shield that the body begins, and a weft_context_run in it, has to end before it
+ * yields: it would go on in the consumer (yield answers WEFT_ESTATE). A task-local that the body sets is
+ * its consumer's, as in Python.
  */
 #ifndef WEFT_GEN_H
 #define WEFT_GEN_H
@@ -97,8 +98,8 @@ int weft_gen_close_fn(void *gen);
  * WEFT_ECLOSED when the generator is being closed: then the body has to return, and to yield nothing
  * more. item may be NULL: the consumer's variable keeps its value.
  * WEFT_ESTATE when the caller is not the body (the task that is inside the generator, and innermost in
- * it), or when a timeout scope or a shield is open that was not when the body went on last; nothing was
- * handed over then.
+ * it), or when a timeout scope, a shield or a context is open that was not when the body went on last;
+ * nothing was handed over then.
  * [task] [never suspends: the task goes on in its consumer]. asyncio: yield */
 int weft_gen_yield(weft_gen *g, const void *item);
 
@@ -109,7 +110,8 @@ int weft_gen_received(weft_gen *g, void *ret_value);
 
 /* Hands on all items of inner, and what is sent and thrown back to it, until it ends: 0, or its error.
  * When g is closed, so is the body of inner, and WEFT_ECLOSED (or the error of inner's end) is the
- * answer. inner stays the caller's to close. WEFT_EINVAL when their sizes of items or sent values differ.
+ * answer. inner stays the caller's to close. WEFT_EINVAL when their sizes of items or sent values differ,
+ * WEFT_ESTATE as for yield.
  * [task] [suspends where inner does] [cancel point where inner has one]. asyncio: async for item: yield
  * item; Python's yield from */
 int weft_gen_delegate(weft_gen *g, weft_gen *inner);

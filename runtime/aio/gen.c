@@ -114,6 +114,7 @@ static inline __attribute__((always_inline)) int resume(struct weft__task *t, we
   g->back = ctx;
   g->scopes = t->scopes;
   g->shield = t->shield;
+  g->env = t->env;
   weft__store_relaxed_ptr(&g->inside, t);
   /* Nothing between these and the switch may look which context runs (a point of the simulation). */
   t->ctx = g->ctx;
@@ -235,11 +236,17 @@ static inline __attribute__((always_inline)) int leave_body(struct weft__task *t
   return weft__context_switch_value(g->ctx, g->back, 0);
 }
 
+/* The body is inside something that it has begun and that would go on in its consumer: a timeout scope,
+ * a shield, a run in an explicit context (core/locals.h; the task's own map may change). */
+static inline bool has_scopes(const struct weft__task *t, const weft_gen *g) {
+  return t->scopes != g->scopes || t->shield != g->shield || ((t->env & 1) && t->env != g->env);
+}
+
 int weft_gen_yield(weft_gen *g, const void *item) {
   struct weft__task *t = NULL;
   int r = inside(g, &t, __func__);
   if (weft__unlikely(r < 0)) return r;
-  if (weft__unlikely(t->scopes != g->scopes || t->shield != g->shield)) return WEFT_ESTATE;
+  if (weft__unlikely(has_scopes(t, g))) return WEFT_ESTATE;
   if (item && g->out) copy_item(g->out, item, g->item_size);
   return leave_body(t, g);
 }
@@ -273,6 +280,7 @@ int weft_gen_delegate(weft_gen *g, weft_gen *inner) {
   struct weft__task *t = NULL;
   int r = inside(g, &t, __func__);
   if (r < 0) return r;
+  if (has_scopes(t, g)) return WEFT_ESTATE;
   if (g->item_size != inner->item_size || g->send_size != inner->send_size) return WEFT_EINVAL;
   r = weft_gen_next(inner, g->out);
   while (r > 0) {

@@ -320,6 +320,44 @@ TASK_TEST(a_yield_inside_the_bodys_own_scope_is_refused) {
   CHECK_INT(weft_gen_close(g), 0);
 }
 
+static weft_local colour;
+
+static int yield_given(void *arg) {
+  return weft_gen_yield(arg, &(int){4});
+}
+
+static int set_colour_and_yield(weft_gen *g, void *arg) {
+  weft_context *c;
+  static int blue;
+  (void)arg;
+  CHECK_INT(weft_context_new(&c), 0);
+  CHECK_INT(weft_context_run(c, yield_given, g), WEFT_ESTATE);
+  weft_context_free(c);
+  CHECK_INT(weft_local_set(&colour, &blue, NULL), 0);
+  return weft_gen_yield(g, &(int){5});
+}
+
+static int take_in_context(void *arg) {
+  int got = 0;
+  CHECK_INT(weft_gen_next(arg, &got), 1);
+  return got;
+}
+
+TASK_TEST(task_locals_are_the_consumers_and_contexts_do_not_cross_a_yield) {
+  weft_gen *g = open_ints(set_colour_and_yield, NULL);
+  CHECK(weft_local_get(&colour, NULL) == NULL);
+  CHECK_INT(take_in_context(g), 5);
+  CHECK(weft_local_get(&colour, NULL) != NULL); /* as in Python */
+  CHECK_INT(weft_gen_close(g), 0);
+  weft_context *c;
+  g = open_ints(set_colour_and_yield, NULL);
+  CHECK_INT(weft_context_copy(&c), 0);
+  CHECK_INT(weft_context_run(c, take_in_context, g), 5); /* the consumer's own does not matter */
+  CHECK_INT(weft_gen_next(g, NULL), 0);                  /* and may change */
+  CHECK_INT(weft_gen_close(g), 0);
+  weft_context_free(c);
+}
+
 static int leave_scopes_open(weft_gen *g, void *arg) {
   weft_timeout s; /* dies with the body's stack */
   (void)g;
@@ -356,6 +394,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_cancel_of_the_consumer_reaches_the_body),
     cmocka_unit_test(a_timeout_of_the_consumer_cuts_the_body),
     cmocka_unit_test(a_yield_inside_the_bodys_own_scope_is_refused),
+    cmocka_unit_test(task_locals_are_the_consumers_and_contexts_do_not_cross_a_yield),
     cmocka_unit_test(scopes_that_a_body_leaves_open_end_with_it),
 };
 
