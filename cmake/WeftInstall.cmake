@@ -16,6 +16,11 @@ foreach(kind shared static)
     DESTINATION ${weft_package_dir})
 endforeach()
 
+# Linked by name or preloaded; no package of its own.
+if(TARGET weft_debug)
+  install(TARGETS weft_debug LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
+
 # What the static library leaves for the program to link. jemalloc is the shared library there too.
 set(WEFT_PC_REQUIRES_PRIVATE "libuv")
 if(WEFT_JEMALLOC)

@@ -52,12 +52,22 @@ static const char *state_name(uint64_t word, struct weft__task *t) {
     return "not begun";
   case WEFT__ARMED:
   case WEFT__PARKED:
-    return weft__load_relaxed_ptr(&t->timer_heap) ? "waiting with a deadline" : "waiting";
+    return "waiting";
   case WEFT__DONE:
     return "ended";
   default:
     return weft__load_relaxed_ptr(&t->inline_child) ? "awaiting a task it runs itself" : "running";
   }
+}
+
+/* " for a lock, with a deadline" of a task that waits. What it waits for is a guess while it still leaves. */
+static void put_wait(struct weft__task *t, uint64_t word, char *buf, size_t size) {
+  buf[0] = '\0';
+  if (!weft__word_waiting(word)) return;
+  const struct weft__wait_kind *kind = weft__load_relaxed_ptr(&t->wait_kind);
+  bool deadline = weft__load_relaxed_ptr(&t->timer_heap) && kind != &weft__waits_time;
+  snprintf(buf, size, "%s%s%s", kind ? " for " : "", kind ? kind->name : "",
+           deadline ? " with a deadline" : "");
 }
 
 void weft__symbol(const void *address, char *buf, size_t size) {
@@ -79,13 +89,14 @@ void weft__task_label(struct weft__task *t, char *buf, size_t size) {
 }
 
 int weft__task_describe(struct weft__task *t, uint64_t word, char *buf, size_t size) {
-  char fn[96], site[96], name[96];
+  char fn[96], site[96], name[96], wait[80];
   const char *given = weft__task_name(t);
   weft__symbol(weft__load_acquire_ptr(&t->fn), fn, sizeof fn);
   weft__symbol(weft__load_acquire_ptr(&t->site), site, sizeof site);
   snprintf(name, sizeof name, "%s", given ? given : "-");
-  return snprintf(buf, size, "task %u '%s' %s%s, runs %s, spawned at %s",
-                  (unsigned)weft__word_key(word), name, state_name(word, t),
+  put_wait(t, word, wait, sizeof wait);
+  return snprintf(buf, size, "task %u '%s' %s%s%s, runs %s, spawned at %s",
+                  (unsigned)weft__word_key(word), name, state_name(word, t), wait,
                   weft__word_count(word) ? ", cancel requested" : "", fn, site);
 }
 

@@ -60,6 +60,14 @@ bool weft__debug_first(struct weft__debug *d, const void *site) {
   return first;
 }
 
+void weft__debug_label(struct weft__task *t, char *buf, size_t size) {
+  const char *name = weft__task_name(t);
+  if (name)
+    snprintf(buf, size, "'%s'", name);
+  else
+    weft__where_symbol(weft__load_acquire_ptr(&t->fn), buf, size);
+}
+
 /* ---- calls from outside a task ---- */
 
 void weft__debug_wrong_thread(const char *function, const void *site) {
@@ -92,7 +100,7 @@ static void report_held(struct weft__debug *d, struct weft__worker *w, struct we
   for (unsigned i = 0; i < n; i++) {
     if (!weft__debug_first(d, locks[i].site)) continue;
     char label[128], place[192];
-    weft__task_label(t, label, sizeof label);
+    weft__debug_label(t, label, sizeof label);
     weft__where(locks[i].site, true, place, sizeof place);
     weft_report r = {.kind = WEFT_REPORT_MUTEX,
                      .site = locks[i].site,
@@ -152,7 +160,7 @@ static bool is_unconsumed(const struct weft__task *t) {
 static void report_unconsumed(struct weft__runtime *rt, struct weft__task *t) {
   char label[128], place[192];
   const void *site = weft__load_acquire_ptr(&t->site);
-  weft__task_label(t, label, sizeof label);
+  weft__debug_label(t, label, sizeof label);
   weft__where(site, true, place, sizeof place);
   weft_report r = {.kind = WEFT_REPORT_HANDLE, .site = site, .site_name = place};
   weft__report(rt, t, &r,

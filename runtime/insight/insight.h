@@ -67,6 +67,9 @@ struct weft__debug {
   unsigned ncircles;
 };
 
+/* The task's name in quotes, or what it runs. Of a task that the caller keeps from being used again. */
+void weft__debug_label(struct weft__task *t, char *buf, size_t size);
+
 /* True for the first report of this kind from this place. Any thread. */
 bool weft__debug_first(struct weft__debug *d, const void *site);
 

@@ -201,7 +201,7 @@ void weft__slow_slice_end(struct weft__debug *d, struct weft__worker *w, struct 
   if (state != WEFT__WATCH_CALM) state = weft__xchg_u32(&watch->state, WEFT__WATCH_CALM);
   if (now - began < d->slow) return;
   char label[128];
-  weft__task_label(t, label, sizeof label);
+  weft__debug_label(t, label, sizeof label);
   report(d, t, weft__load_relaxed_ptr(&t->site), label, true, now - began,
          state == WEFT__WATCH_TAKEN ? &watch->trace : NULL);
 }
