@@ -1,10 +1,11 @@
 /* The debug mode as the scheduler sees it: calls that insight/debug.c answers. All but the first and
- * weft__debug_wrong_thread are for runtimes in debug mode, whose rt->debug is not NULL. */
+ * the last two are for runtimes in debug mode, whose rt->debug is not NULL. */
 #ifndef WEFT_CORE_DEBUG_H
 #define WEFT_CORE_DEBUG_H
 
 #include <stdint.h>
 
+#include <weft/graph.h>
 #include <weft/run.h>
 
 #include "base/atomics.h"
@@ -31,6 +32,9 @@ void weft__debug_idle(struct weft__runtime *rt);
 
 /* By worker 0: the main task has returned and no task is alive; what is open is about to be closed. */
 void weft__debug_tasks_over(struct weft__runtime *rt);
+
+/* In debug mode or not: who waits for whom for ever, line by line. The caller keeps rt from ending. */
+void weft__debug_endless(struct weft__runtime *rt, weft_graph_line_fn fn, void *arg);
 
 /* How many runtimes of the process are in debug mode; relaxed, a hint. */
 extern weft__atomic_u32 weft__debug_runs;

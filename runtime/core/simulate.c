@@ -12,6 +12,7 @@
 #include "base/sim.h"
 #include "base/sim_net.h"
 #include "core/cancel.h"
+#include "core/debug.h"
 #include "core/options.h"
 #include "core/rest.h"
 #include "core/runner.h"
@@ -64,6 +65,10 @@ static void name_one(struct weft__task *t, uint64_t word, void *arg) {
     add_line(l, line);
 }
 
+static void add_endless(const char *line, void *lines) {
+  add_line(lines, line);
+}
+
 static void cancel_one(struct weft__task *t, uint64_t word, void *arg) {
   (void)arg;
   weft__cancel_task(t, weft__word_key(word));
@@ -82,6 +87,7 @@ static void report_deadlock(struct weft__simulated *sim) {
     weft__task_each_live(&sim->rt->tasks, name_one, l);
     snprintf(line, sizeof line, "and %u more", l->named - NAMED_AT_MOST);
     if (l->named > NAMED_AT_MOST) add_line(l, line);
+    weft__debug_endless(sim->rt, add_endless, l);
     r.message = l->text;
   }
   weft__report(sim->rt, NULL, &r, NULL);

@@ -95,6 +95,10 @@ void weft__endless_tick(struct weft__debug *d, uint64_t now) {
   d->look_at = now + LOOK_EVERY_NS;
 }
 
+void weft__debug_endless(struct weft__runtime *rt, weft_graph_line_fn fn, void *arg) {
+  weft__graph_lines_of(rt, WEFT_GRAPH_ENDLESS, fn, arg); /* without memory: no lines */
+}
+
 /* ---- idleness ---- */
 
 /* Every worker sleeps without a deadline and watches no descriptor, and no job is on its way. */

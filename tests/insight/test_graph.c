@@ -5,6 +5,7 @@
 
 #include "base/sys.h"
 #include "counts.h"
+#include "log_capture.h"
 #include "task_test.h"
 
 #define APART(task_name) (&(weft_spawn_opts){.name = (task_name), .stack_size = (size_t)256 * 1024})
@@ -438,6 +439,26 @@ TASK_TEST(the_way_up_from_a_task_names_all_that_await_it) {
   CHECK_INT(weft_graph_awaiters(gone, page_line, &p), WEFT_ESTALE);
 }
 
+/* ---- a simulation that is stuck ---- */
+
+static int cross_for_ever(void *arg) {
+  (void)arg;
+  struct crossing c = {.taken = {0}};
+  weft_task t[2];
+  t[0] = weft_spawn(left_first, &c, APART("left"));
+  t[1] = weft_spawn(right_first, &c, APART("right"));
+  return weft_gather(t, 2, NULL);
+}
+
+static void a_simulated_deadlock_is_reported_with_its_circle(void **state) {
+  (void)state;
+  static struct log_capture log = LOG_CAPTURE_INIT;
+  weft_run_opts o = {.seed = 7, .log = log_capture_line, .log_arg = &log};
+  CHECK_INT(weft_run(cross_for_ever, NULL, &o), WEFT_EDEADLK);
+  CHECK_INT(log_capture_count(&log, "2 tasks wait for each other for ever:"), 1);
+  CHECK_INT(log_capture_count(&log, "waits for a lock held by #"), 2);
+}
+
 /* ---- from elsewhere, and wrongly ---- */
 
 struct foreign {
@@ -526,6 +547,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_tree_shows_who_awaits_above_whom_it_awaits),
     cmocka_unit_test(the_table_has_a_line_for_each_task),
     cmocka_unit_test(the_way_up_from_a_task_names_all_that_await_it),
+    cmocka_unit_test(a_simulated_deadlock_is_reported_with_its_circle),
     cmocka_unit_test(the_graph_is_seen_from_a_foreign_thread),
     cmocka_unit_test(a_visit_can_end_the_walk),
     cmocka_unit_test(wrong_use_is_answered),
