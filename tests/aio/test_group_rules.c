@@ -379,7 +379,8 @@ TASK_TEST(TG5_a_cancel_that_races_with_the_failure_is_kept) {
     CHECK_INT(latch_wait(&r.ready, 1), 0);
     int made = weft_cancel(t);
     int code = weft_await(t);
-    CHECK_INT(r.left, OWN_ERROR);
+    /* Cancelled before its child began, it had nobody who could fail. */
+    CHECK(r.left == OWN_ERROR || (r.left == WEFT_ECANCELED && made == 1));
     /* It came before the last yield, or as the task returned, or after its end. */
     CHECK(code == 1 || code == WEFT_ECANCELED || (code == 0 && made == 0));
     if (weft_test_failed()) return;
