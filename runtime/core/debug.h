@@ -20,6 +20,9 @@ int weft__debug_begin(struct weft__runtime *rt, const weft_run_opts *opts);
 /* After they have ended: reports what is only known then, and sets rt->debug to NULL. */
 void weft__debug_end(struct weft__runtime *rt);
 
+/* On the thread that becomes w's, each time that one does. */
+void weft__debug_thread_begin(struct weft__worker *w);
+
 /* On w's thread, around every slice. t is the task that begins or has ended the slice; at its end
  * w->post tells why, and t's wait is not committed yet. */
 void weft__debug_slice_begin(struct weft__worker *w, struct weft__task *t);

@@ -11,6 +11,7 @@
 #include "base/overflow.h"
 #include "base/sim.h"
 #include "base/sys.h"
+#include "core/debug.h"
 #include "core/worker.h"
 
 void weft__block_program_signals(sigset_t *ret_old) {
@@ -73,6 +74,7 @@ void weft__worker_thread_begin(struct weft__worker *w) {
     weft__context_init_thread(&w->sched);
   /* Without memory for it an overflow is still caught by the guard, only without a name. */
   if (owns_signal_stack()) (void)weft__overflow_thread_init();
+  if (w->rt->debug) weft__debug_thread_begin(w);
 }
 
 void weft__worker_thread_end(struct weft__worker *w) {

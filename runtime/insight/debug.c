@@ -88,6 +88,10 @@ void weft__debug_wrong_thread(const char *function, const void *site) {
 
 /* ---- slices ---- */
 
+void weft__debug_thread_begin(struct weft__worker *w) {
+  weft__slow_thread_begin(w->rt->debug, w);
+}
+
 void weft__debug_slice_begin(struct weft__worker *w, struct weft__task *t) {
   (void)t;
   weft__slow_slice_begin(w->rt->debug, w);

@@ -45,7 +45,6 @@ struct weft__watch {
   struct weft__trace trace;
   uint64_t asked_at; /* the monitor's */
   pthread_t thread;  /* the worker's, written before its first slice is seen in `began` */
-  bool ready;        /* the worker's own: its thread lets the signal through */
 };
 
 struct weft__debug {
@@ -76,6 +75,7 @@ bool weft__debug_first(struct weft__debug *d, const void *site);
 /* slow.c: what a slice of rt's worker is. */
 int weft__slow_begin(struct weft__debug *d);
 void weft__slow_end(struct weft__debug *d);
+void weft__slow_thread_begin(struct weft__debug *d, struct weft__worker *w);
 void weft__slow_slice_begin(struct weft__debug *d, struct weft__worker *w);
 void weft__slow_slice_end(struct weft__debug *d, struct weft__worker *w, struct weft__task *t);
 void weft__slow_tick(struct weft__debug *d, uint64_t now);

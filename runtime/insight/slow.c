@@ -171,9 +171,9 @@ static void report_trace(struct weft__debug *d, const struct weft__trace *trace,
 
 /* ---- the worker's side ---- */
 
-static void let_signal_through(struct weft__debug *d, struct weft__watch *watch) {
+void weft__slow_thread_begin(struct weft__debug *d, struct weft__worker *w) {
+  struct weft__watch *watch = &d->watches[w - w->rt->workers];
   sigset_t set;
-  watch->ready = true;
   watch->thread = pthread_self();
   if (d->held) { /* what the thread had locked before it was a worker */
     struct weft__held_lock lock_of_the_thread;
@@ -187,7 +187,6 @@ static void let_signal_through(struct weft__debug *d, struct weft__watch *watch)
 
 void weft__slow_slice_begin(struct weft__debug *d, struct weft__worker *w) {
   struct weft__watch *watch = &d->watches[w - w->rt->workers];
-  if (!watch->ready) let_signal_through(d, watch);
   if (weft__unlikely(weft__load_relaxed_u32(&watch->state) != WEFT__WATCH_CALM))
     weft__xchg_u32(&watch->state, WEFT__WATCH_CALM); /* asked between two slices */
   weft__store_release_u64(&watch->began, weft__now());
