@@ -4,7 +4,8 @@
  * A callback is a task that nobody awaits: it may suspend, and its failure is reported as that of any
  * detached task (the value it returns otherwise is lost). Where asyncio has one order, in exact mode and
  * in a strand, callbacks begin in that order: those of weft_call_soon as they were made, those with a time
- * by their time. Elsewhere any worker begins any of them.
+ * by their time. (In a strand a callback queues up when it is due, even while a task of the strand runs;
+ * asyncio looks at its timers between turns only.) Elsewhere any worker begins any of them.
  *
  * The handle is a value that need not be kept or given back. From a thread outside the runtime:
  * weft_submit, which is asyncio's call_soon_threadsafe.

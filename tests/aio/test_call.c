@@ -145,13 +145,13 @@ static int note_when_due(void *arg) {
   return 0;
 }
 
-static void sleep_until_filled(int n) {
-  while (filled < n) CHECK_INT(weft_sleep(weft_ms(1)), 0);
-}
-
 /* How far apart timers are that are armed one after the other by one task. */
 static weft_ns apart(void) {
   return weft_ms(counts_simulated() ? 500 : 2);
+}
+
+static void sleep_until_filled(int n) {
+  while (filled < n) CHECK_INT(weft_sleep(apart()), 0);
 }
 
 ORDER_TEST(R2_callbacks_begin_by_their_time_and_never_early) {
@@ -181,7 +181,8 @@ ORDER_TEST(R2_callbacks_of_one_time_begin_in_the_order_they_were_made) {
 }
 
 /* Those without a delay are due at once, but a turn is a turn: what was ready before goes first. */
-ORDER_TEST(R2_no_delay_and_a_negative_one_are_the_next_turn) {
+EXACT_TEST(R2_no_delay_and_a_negative_one_are_the_next_turn) {
+  filled = 0;
   struct dated d[4];
   for (int i = 0; i < 4; i++) d[i] = (struct dated){i + 1, 0};
   weft_call_later(0, note_when_due, &d[3]);
@@ -192,6 +193,22 @@ ORDER_TEST(R2_no_delay_and_a_negative_one_are_the_next_turn) {
   CHECK_INT(filled, 0);
   yield_until_filled(5);
   check_order(5);
+}
+
+/* While this one runs other workers may look at the timers: those that are due queue up then. */
+static int nothing_begins_meanwhile(void *arg) {
+  (void)arg;
+  filled = 0;
+  for (int i = 0; i < 4; i++) weft_call_later(-i, note_place, number(i));
+  burn_ns(weft_us(100));
+  CHECK_INT(filled, 0);
+  yield_until_filled(4);
+  CHECK_INT(order[0] + order[1] + order[2] + order[3], 6);
+  return 0;
+}
+
+TASK_TEST(R2_what_is_due_at_once_in_a_strand_waits_for_its_turn) {
+  CHECK_INT(weft_strand_run(nothing_begins_meanwhile, NULL), 0);
 }
 
 TASK_TEST(R2_a_delay_is_counted_from_the_call) {
@@ -436,7 +453,8 @@ static const struct CMUnitTest tests[] = {
     BOTH(a_callback_may_suspend),
     BOTH(R2_callbacks_begin_by_their_time_and_never_early),
     BOTH(R2_callbacks_of_one_time_begin_in_the_order_they_were_made),
-    BOTH(R2_no_delay_and_a_negative_one_are_the_next_turn),
+    cmocka_unit_test(R2_no_delay_and_a_negative_one_are_the_next_turn),
+    cmocka_unit_test(R2_what_is_due_at_once_in_a_strand_waits_for_its_turn),
     cmocka_unit_test(R2_a_delay_is_counted_from_the_call),
     cmocka_unit_test(R2_many_callbacks_are_never_early),
     cmocka_unit_test(a_callback_for_never_never_begins),
