@@ -82,7 +82,7 @@ int weft_wait_group_add(weft_wait_group *g, unsigned n);
 int weft_wait_group_done(weft_wait_group *g);
 
 /* Waits until none is under way; does not suspend when none is. The group may be used again.
- * [task] [suspends] [cancel point] */
+ * [any thread] [suspends] [cancel point] */
 int weft_wait_group_wait(weft_wait_group *g);
 
 /* How many are under way. [any thread] [never suspends] */

@@ -24,9 +24,11 @@
  *     raises there, and gives what was taken back.)
  *   - A deadline: a timeout scope around the call (weft/timeout.h). A call that has to wait there answers
  *     WEFT_ENOMEM, and takes nothing, when there is no memory to keep the deadline.
+ *   - Events, semaphores and wait groups serve plain threads, too: a wait blocks a thread that is no
+ *     worker, in the same line, and cannot be cancelled. Locks and conditions are held by tasks.
  *   - What a query answers may have changed when it returns, unless all who change it are on one worker.
- *   - From a plain thread, while a simulation of the process runs, calls that would wake a simulated task
- *     answer WEFT_EBUSY and change nothing.
+ *   - On a plain thread, while a simulation of the process runs, calls that would wait, or wake a simulated
+ *     task, answer WEFT_EBUSY and change nothing.
  */
 #ifndef WEFT_SYNC_H
 #define WEFT_SYNC_H
@@ -115,7 +117,7 @@ typedef union weft_event {
   { 0 }
 
 /* Waits until the event is set; does not suspend when it is. What the setter did before is seen after.
- * [task] [suspends] [cancel point]. asyncio: Event.wait */
+ * [any thread] [suspends] [cancel point]. asyncio: Event.wait */
 int weft_event_wait(weft_event *e);
 
 /* Sets the event and wakes all who wait at this moment, also when it is cleared at once. 0.
@@ -196,7 +198,7 @@ typedef union weft_sem {
 int weft_sem_init(weft_sem *s, int n, bool bounded);
 
 /* Takes a permit, when it is the caller's turn. WEFT_ECANCELED.
- * [task] [suspends] [cancel point]. asyncio: Semaphore.acquire, async with semaphore */
+ * [any thread] [suspends] [cancel point]. asyncio: Semaphore.acquire, async with semaphore */
 int weft_sem_acquire(weft_sem *s);
 
 /* Takes a permit if there is one and nobody waits; else WEFT_EAGAIN. [any thread] [never suspends] */

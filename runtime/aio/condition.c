@@ -83,7 +83,7 @@ int weft_cond_notify(weft_cond *cond, unsigned n) {
   int r = holder(c, &t);
   if (r < 0) return r;
   weft__sync_lock(s);
-  while (n > 0 && weft__sync_wake(&s->line, 0, &woken)) n--;
+  while (n > 0 && weft__sync_wake(s, 0, &woken, NULL)) n--;
   weft__sync_unlock(s, 0);
   weft__sync_ready(&woken);
   return 0;

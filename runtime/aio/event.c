@@ -19,24 +19,21 @@ static struct event *inner(weft_event *e) {
 
 static int wait_slow(struct event *e, struct weft__task *t) {
   struct weft__sync *s = &e->sync;
-  int r = weft__wait_open(t, false, &t->wait.ticket);
+  int r = weft__sync_open(t);
   if (r < 0) return r;
   uint64_t state = weft__sync_lock(s);
   if (state & SET) {
     weft__sync_unlock(s, state);
-    weft__wait_abort(t, t->wait.ticket);
+    weft__sync_abort(t);
     return 0;
   }
-  weft__sync_join(s, t, state, 0, &an_event, e);
-  r = weft__sync_wait(s, t);
-  if (r != 0) weft__sync_unlock(s, weft__sync_leave(s, t));
-  return r;
+  return weft__sync_queue_up(s, t, state, &an_event);
 }
 
 int weft_event_wait(weft_event *event) {
   struct event *e = inner(event);
   struct weft__task *t = NULL;
-  int r = weft__sync_enter(&t);
+  int r = weft__sync_enter_or_block(&t);
   if (r < 0) return r;
   /* Acquire: pairs with whoever set it. */
   if (weft__load_acquire_u64(&e->sync.word) & SET) return 0;

@@ -15,10 +15,7 @@ int weft__lock_take(struct weft__lock *l, struct weft__task *t, bool masked) {
     weft__wait_abort(t, t->wait.ticket);
     return holder ? WEFT_EDEADLK : 0;
   }
-  weft__sync_join(s, t, holder, 0, &weft__waits_lock, l);
-  r = weft__sync_wait(s, t);
-  if (r != 0) weft__sync_unlock(s, weft__sync_leave(s, t));
-  return r;
+  return weft__sync_queue_up(s, t, holder, &weft__waits_lock);
 }
 
 int weft_lock_acquire(weft_lock *lock) {
@@ -43,7 +40,11 @@ static __attribute__((noinline)) int release_slow(struct weft__lock *l) {
   struct weft__sync_woken woken = {NULL, NULL};
   uint64_t holder = weft__sync_lock(s);
   int r = holder == 0 ? WEFT_ESTATE : weft__sync_refuses(s) ? WEFT_EBUSY : 0;
-  if (r == 0) holder = held_by(weft__sync_wake(&s->line, 0, &woken));
+  struct weft__task *next = NULL;
+  if (r == 0) {
+    weft__sync_wake(s, 0, &woken, &next);
+    holder = held_by(next);
+  }
   weft__sync_unlock(s, holder);
   weft__sync_ready(&woken);
   return r;

@@ -34,7 +34,8 @@ static void finish(struct weft__sync *s, struct weft__task *t, bool well) {
     return;
   }
   struct weft__sync_woken woken = {NULL, NULL};
-  struct weft__task *next = weft__sync_wake(&s->line, YOUR_TURN, &woken);
+  struct weft__task *next = NULL;
+  weft__sync_wake(s, YOUR_TURN, &woken, &next);
   weft__sync_unlock(s, run_by(next));
   weft__sync_ready(&woken);
 }
@@ -51,11 +52,7 @@ static int turn(struct weft__sync *s, struct weft__task *t) {
     weft__wait_abort(t, t->wait.ticket);
     return state == 0 ? YOUR_TURN : state == DONE ? IT_IS_DONE : WEFT_EDEADLK;
   }
-  weft__sync_join(s, t, state, 0, &a_once, s);
-  r = weft__sync_wait(s, t);
-  if (r == 0) return t->wait.code;
-  weft__sync_unlock(s, weft__sync_leave(s, t));
-  return r;
+  return weft__sync_queue_up(s, t, state, &a_once);
 }
 
 int weft_once_run(weft_once *o, weft_fn fn, void *arg) {

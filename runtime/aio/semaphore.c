@@ -39,19 +39,16 @@ int weft_sem_init(weft_sem *sem, int n, bool bounded) {
 
 static int acquire_slow(struct sem *m, struct weft__task *t) {
   struct weft__sync *s = &m->sync;
-  int r = weft__wait_open(t, false, &t->wait.ticket);
+  int r = weft__sync_open(t);
   if (r < 0) return r;
   uint64_t state = weft__sync_lock(s);
   if (permits(state) != 0) {
     bool bad = permits(state) < 0;
     weft__sync_unlock(s, bad ? state : state - PERMIT);
-    weft__wait_abort(t, t->wait.ticket);
+    weft__sync_abort(t);
     return bad ? WEFT_EINVAL : 0;
   }
-  weft__sync_join(s, t, state, 0, &a_semaphore, m);
-  r = weft__sync_wait(s, t);
-  if (r != 0) weft__sync_unlock(s, weft__sync_leave(s, t));
-  return r;
+  return weft__sync_queue_up(s, t, state, &a_semaphore);
 }
 
 /* 0 with a permit; WEFT_EAGAIN when that is not so simple. */
@@ -65,7 +62,7 @@ static inline int take_one(struct sem *m) {
 int weft_sem_acquire(weft_sem *sem) {
   struct sem *m = inner(sem);
   struct weft__task *t = NULL;
-  int r = weft__sync_enter(&t);
+  int r = weft__sync_enter_or_block(&t);
   if (r < 0) return r;
   return weft__likely(take_one(m) == 0) ? 0 : acquire_slow(m, t);
 }
@@ -86,7 +83,7 @@ static __attribute__((noinline)) int release_slow(struct sem *m) {
   struct weft__sync_woken woken = {NULL, NULL};
   uint64_t state = weft__sync_lock(s);
   int r = full(m, state) ? WEFT_EOVERFLOW : weft__sync_refuses(s) ? WEFT_EBUSY : 0;
-  bool handed_over = r == 0 && weft__sync_wake(&s->line, 0, &woken);
+  bool handed_over = r == 0 && weft__sync_wake(s, 0, &woken, NULL);
   weft__sync_unlock(s, r < 0 || handed_over ? state : state + PERMIT);
   weft__sync_ready(&woken);
   return r;

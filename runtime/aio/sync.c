@@ -2,8 +2,22 @@
 
 #include <sched.h>
 
+#include "base/futex.h"
 #include "base/spin.h"
 #include "core/ready.h"
+#include "core/table.h"
+
+/* A thread that waits, on its stack. Its record has no task. */
+struct sleeper {
+  struct weft__waiter rec;
+  weft__atomic_u32 over; /* release by the winner, who rings after it; acquire by the sleeper */
+};
+
+int weft__sync_enter_outside(void) {
+  if (weft__in_child()) return WEFT_ECHILD;
+  /* A simulated task would ring for a simulated thread. */
+  return !weft__sim_here() && weft__table_alone() ? WEFT_EBUSY : 0;
+}
 
 void weft__sync_wait_unlocked(struct weft__sync *s) {
   /* Acquire: who waits for its winner may free the object next. Pairs with weft__sync_unlock. */
@@ -40,9 +54,40 @@ uint64_t weft__sync_leave(struct weft__sync *s, struct weft__task *t) {
   return state;
 }
 
+static int sleep_in_line(struct weft__sync *s, uint64_t state) {
+  struct sleeper me = {.rec = {.task = NULL}};
+  weft__list_push_back(&s->line, &me.rec.link);
+  weft__sync_unlock(s, state);
+  while (weft__load_acquire_u32(&me.over) == 0) weft__futex_wait(&me.over, 0, WEFT__FUTEX_FOREVER);
+  weft__sync_settle(s);
+  return me.rec.code;
+}
+
+int weft__sync_queue_up(struct weft__sync *s, struct weft__task *t, uint64_t state,
+                        const struct weft__wait_kind *kind) {
+  if (!t) return sleep_in_line(s, state);
+  weft__sync_join(s, t, state, 0, kind, s);
+  int r = weft__sync_wait(s, t);
+  if (r == 0) return t->wait.code;
+  weft__sync_unlock(s, weft__sync_leave(s, t));
+  return r;
+}
+
+/* It stays until the lock is free, so this is no touch of a dead one. */
+static void wake_sleeper(struct weft__waiter *rec, int code) {
+  struct sleeper *sleeper = weft__container_of(rec, struct sleeper, rec);
+  rec->code = code;
+  weft__store_release_u32(&sleeper->over, 1);
+  weft__futex_wake(&sleeper->over, 1);
+}
+
 bool weft__sync_win(struct weft__waiter *rec, int code, struct weft__sync_woken *woken) {
-  struct weft__task *t = rec->task;
+  struct weft__task *t = rec->task; /* once it is won, the record is its task's again */
   weft__list_remove(&rec->link);
+  if (!t) {
+    wake_sleeper(rec, code);
+    return true;
+  }
   rec->code = code;
   switch (weft__claim_win(&t->word, rec->ticket, WEFT__BY_EVENT)) {
   case WEFT__WON_PARKED:
@@ -55,15 +100,16 @@ bool weft__sync_win(struct weft__waiter *rec, int code, struct weft__sync_woken 
   }
 }
 
-struct weft__task *weft__sync_wake(struct weft__list *line, int code,
-                                   struct weft__sync_woken *woken) {
-  struct weft__list *l;
-  while ((l = weft__list_first(line)) != NULL) {
-    struct weft__waiter *rec = weft__container_of(l, struct weft__waiter, link);
-    struct weft__task *t = rec->task; /* once it is won, the record is its task's again */
-    if (weft__sync_win(rec, code, woken)) return t;
+bool weft__sync_wake(struct weft__sync *s, int code, struct weft__sync_woken *woken,
+                     struct weft__task **ret) {
+  struct weft__waiter *rec;
+  while ((rec = weft__sync_first(s)) != NULL) {
+    struct weft__task *t = rec->task;
+    if (!weft__sync_win(rec, code, woken)) continue;
+    if (ret) *ret = t;
+    return true;
   }
-  return NULL;
+  return false;
 }
 
 void weft__sync_ready_slow(struct weft__sync_woken *woken) {
@@ -73,15 +119,19 @@ void weft__sync_ready_slow(struct weft__sync_woken *woken) {
 
 bool weft__sync_refuses(struct weft__sync *s) {
   struct weft__waiter *rec = weft__sync_first(s);
-  return rec && rec->task->rt->sim && !weft__sim_here();
+  return rec && rec->task && rec->task->rt->sim && !weft__sim_here();
 }
 
 void weft__sync_wake_all(struct weft__sync *s, uint64_t state, int code) {
   struct weft__sync_woken woken = {NULL, NULL};
-  struct weft__list *l;
-  while ((l = weft__list_pop_front(&s->line)) != NULL) {
-    struct weft__waiter *rec = weft__container_of(l, struct weft__waiter, link);
-    struct weft__task *t = rec->task; /* once it is won, the record is its task's again */
+  struct weft__waiter *rec;
+  while ((rec = weft__sync_first(s)) != NULL) {
+    if (!rec->gate) {
+      weft__sync_win(rec, code, &woken);
+      continue;
+    }
+    struct weft__task *t = rec->task;
+    weft__list_remove(&rec->link);
     if (weft__waiter_fire(rec, code)) weft__sync_woken_add(&woken, t);
   }
   weft__sync_unlock(s, state);

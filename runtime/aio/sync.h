@@ -16,6 +16,7 @@
  *   - One that had not parked yet may go on by itself while the winner still has the word locked: it
  *     waits for the unlocking before it returns (weft__sync_settle).
  *   - A waiter that was not won takes itself out of the line under the lock.
+ *   - A thread that waits is woken under the lock, and waits for the unlocking like the second kind.
  *
  * Ordering: every change of the word is an acq_rel CAS, or the release store that unlocks it; who reads
  * the state to act on it does so by CAS or acquires. So what was done before a release, a set or a done
@@ -90,6 +91,15 @@ static inline __attribute__((always_inline)) int weft__sync_enter(struct weft__t
   return 0;
 }
 
+/* The same for calls that block a thread which is no worker: 0 and NULL for that one. */
+int weft__sync_enter_outside(void);
+static inline __attribute__((always_inline)) int
+weft__sync_enter_or_block(struct weft__task **ret) {
+  if (weft__likely(weft__self() != NULL)) return weft__sync_enter(ret);
+  *ret = NULL;
+  return weft__sync_enter_outside();
+}
+
 /* What a call begins with that any thread may make: 0 or WEFT_ECHILD. */
 static inline int weft__sync_enter_any(void) {
   return weft__unlikely(!weft__self()) && weft__in_child() ? WEFT_ECHILD : 0;
@@ -125,6 +135,22 @@ static inline void weft__sync_settle(struct weft__sync *s) {
     weft__sync_wait_unlocked(s);
 }
 
+/* Who calls is about to wait: t, or a thread when t is NULL. 0, or WEFT_ECANCELED. */
+static inline int weft__sync_open(struct weft__task *t) {
+  return t ? weft__wait_open(t, false, &t->wait.ticket) : 0;
+}
+/* It need not wait. */
+static inline void weft__sync_abort(struct weft__task *t) {
+  if (t) weft__wait_abort(t, t->wait.ticket);
+}
+
+/* Then, with the word locked: goes to the end of the line, unlocks with this state, and waits for its turn.
+ * What it was told, or WEFT_ECANCELED or WEFT_ENOMEM, and it is in no line any more. */
+int weft__sync_queue_up(struct weft__sync *s, struct weft__task *t, uint64_t state,
+                        const struct weft__wait_kind *kind);
+
+/* The parts of that, for a task. */
+
 /* t, which calls it, has an open wait (t->wait.ticket) and the word locked: goes to the end of the line with
  * this mark, and unlocks with this state. `object` is what it waits for, as the caller of the API knows
  * it. */
@@ -143,9 +169,10 @@ uint64_t weft__sync_leave(struct weft__sync *s, struct weft__task *t);
  * or a deadline was faster. */
 bool weft__sync_win(struct weft__waiter *rec, int code, struct weft__sync_woken *woken);
 
-/* Under the lock: wins the oldest waiter that is still to be had. NULL when there is none. */
-struct weft__task *weft__sync_wake(struct weft__list *line, int code,
-                                   struct weft__sync_woken *woken);
+/* Under the lock: wins the oldest waiter that is still to be had; false when there is none. *ret, if not
+ * NULL, is the task, or NULL. */
+bool weft__sync_wake(struct weft__sync *s, int code, struct weft__sync_woken *woken,
+                     struct weft__task **ret);
 
 /* After the unlocking, on any thread. */
 void weft__sync_ready_slow(struct weft__sync_woken *woken);

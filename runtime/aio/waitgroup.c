@@ -63,23 +63,20 @@ int weft_wait_group_done(weft_wait_group *g) {
 }
 
 static int wait_slow(struct weft__sync *s, struct weft__task *t) {
-  int r = weft__wait_open(t, false, &t->wait.ticket);
+  int r = weft__sync_open(t);
   if (r < 0) return r;
   uint64_t state = weft__sync_lock(s);
   if (state == 0) {
     weft__sync_unlock(s, state);
-    weft__wait_abort(t, t->wait.ticket);
+    weft__sync_abort(t);
     return 0;
   }
-  weft__sync_join(s, t, state, 0, &a_wait_group, s);
-  r = weft__sync_wait(s, t);
-  if (r != 0) weft__sync_unlock(s, weft__sync_leave(s, t));
-  return r;
+  return weft__sync_queue_up(s, t, state, &a_wait_group);
 }
 
 int weft_wait_group_wait(weft_wait_group *g) {
   struct weft__task *t = NULL;
-  int r = weft__sync_enter(&t);
+  int r = weft__sync_enter_or_block(&t);
   if (r < 0) return r;
   /* Acquire: pairs with every done. Locked, it may be by the last done, which is not finished. */
   if (weft__load_acquire_u64(&inner(g)->word) == 0) return 0;

@@ -32,6 +32,13 @@ void weft__table_leave(bool alone) {
   weft__mutex_unlock(&lock);
 }
 
+bool weft__table_alone(void) {
+  weft__mutex_lock(&lock);
+  bool alone = runs < 0;
+  weft__mutex_unlock(&lock);
+  return alone;
+}
+
 bool weft__runtime_any(void) {
   return weft__load_relaxed_u32(&running) != 0;
 }

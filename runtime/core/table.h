@@ -10,6 +10,8 @@ struct weft__runtime;
  * 0, or WEFT_EBUSY. */
 int weft__table_enter(bool alone);
 void weft__table_leave(bool alone);
+/* A simulation is under way. */
+bool weft__table_alone(void);
 
 /* Gives rt its id and lets it be found. */
 void weft__table_add(struct weft__runtime *rt);

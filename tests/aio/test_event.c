@@ -139,6 +139,65 @@ TASK_TEST(a_plain_thread_sets_an_event) {
   }
 }
 
+/* A thread and a task hand a turn to each other, and wait for it in the same way. */
+struct duet {
+  weft_event thread_may, task_may;
+  int notes; /* plain: the events order it */
+};
+
+static void *play_on_thread(void *arg) {
+  struct duet *d = arg;
+  for (int i = 0; i < count(COUNT_RUNS); i++) {
+    CHECK_INT(weft_event_wait(&d->thread_may), 0);
+    CHECK_INT(weft_event_clear(&d->thread_may), 0);
+    CHECK_INT(d->notes++, 2 * i);
+    CHECK_INT(weft_event_set(&d->task_may), 0);
+  }
+  return NULL;
+}
+
+TASK_TEST(a_plain_thread_waits_for_an_event) {
+  struct duet d = {.notes = 0};
+  pthread_t thread;
+  if (!CHECK_INT(weft__sys_thread_create(&thread, NULL, play_on_thread, &d), 0)) return;
+  for (int i = 0; i < count(COUNT_RUNS); i++) {
+    CHECK_INT(weft_event_set(&d.thread_may), 0);
+    CHECK_INT(weft_event_wait(&d.task_may), 0);
+    CHECK_INT(weft_event_clear(&d.task_may), 0);
+    CHECK_INT(d.notes++, 2 * i + 1);
+  }
+  weft__sys_thread_join(thread);
+}
+
+struct held_up {
+  weft_event go;
+  struct latch begun, gone_on;
+};
+
+static void *wait_on_thread(void *arg) {
+  struct held_up *h = arg;
+  latch_hit(&h->begun);
+  CHECK_INT(weft_event_wait(&h->go), 0);
+  latch_hit(&h->gone_on);
+  return NULL;
+}
+
+TASK_TEST(E1_set_wakes_threads_and_tasks_together) {
+  struct held_up h = {.go = WEFT_EVENT_INIT};
+  pthread_t thread[2];
+  weft_task t[WAITERS];
+  int made = 0;
+  for (int i = 0; i < 2; i++)
+    made += CHECK_INT(weft__sys_thread_create(&thread[i], NULL, wait_on_thread, &h), 0);
+  for (int i = 0; i < WAITERS; i++) t[i] = spawn_parked(wait_for_event, &h.go);
+  CHECK_INT(latch_wait(&h.begun, made), 0);
+  CHECK_INT(latch_hits(&h.gone_on), 0);
+  CHECK_INT(weft_event_set(&h.go), 0);
+  for (int i = 0; i < WAITERS; i++) CHECK_INT(weft_await(t[i]), 0);
+  for (int i = 0; i < made; i++) weft__sys_thread_join(thread[i]);
+  CHECK_INT(latch_hits(&h.gone_on), made);
+}
+
 /* The wake-up is the last thing that the run waits for: it may be over before the thread is. */
 static pthread_t last_thread;
 
@@ -163,9 +222,9 @@ static void a_run_may_end_as_soon_as_a_thread_has_woken_its_last_task(void **sta
 static void outside_a_run_an_event_is_set_and_cleared(void **state) {
   (void)state;
   weft_event e = WEFT_EVENT_INIT;
-  CHECK_INT(weft_event_wait(&e), WEFT_ENOTASK);
   CHECK_INT(weft_event_set(&e), 0);
   CHECK(weft_event_is_set(&e));
+  CHECK_INT(weft_event_wait(&e), 0);
   CHECK_INT(weft_event_clear(&e), 0);
   CHECK(!weft_event_is_set(&e));
 }
@@ -270,6 +329,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_deadline_ends_the_wait_for_an_event),
     cmocka_unit_test(an_event_may_die_as_soon_as_its_only_waiter_has_gone_on),
     cmocka_unit_test(a_plain_thread_sets_an_event),
+    cmocka_unit_test(a_plain_thread_waits_for_an_event),
+    cmocka_unit_test(E1_set_wakes_threads_and_tasks_together),
     cmocka_unit_test(a_run_may_end_as_soon_as_a_thread_has_woken_its_last_task),
     cmocka_unit_test(outside_a_run_an_event_is_set_and_cleared),
     cmocka_unit_test(an_event_is_awaited_like_everything_else),

@@ -167,7 +167,8 @@ static void a_semaphore_is_made_anywhere(void **state) {
   CHECK_INT(weft_sem_release(&s), 0);
   CHECK_INT(weft_sem_value(&s), 4);
   CHECK_INT(weft_sem_try(&s), 0);
-  CHECK_INT(weft_sem_acquire(&s), WEFT_ENOTASK);
+  CHECK_INT(weft_sem_acquire(&s), 0);
+  CHECK_INT(weft_sem_value(&s), 2);
   CHECK_INT(weft_sem_init(&s, WEFT_SEM_MAX, false), 0);
   CHECK_INT(weft_sem_value(&s), WEFT_SEM_MAX);
   CHECK_INT(weft_sem_release(&s), WEFT_EOVERFLOW);
@@ -216,6 +217,25 @@ TASK_TEST(plain_threads_give_permits_to_tasks) {
     made += CHECK_INT(weft__sys_thread_create(&thread[i], NULL, give_many, &s), 0);
   for (int i = 0; i < made * count(GIFTS); i++)
     if (!CHECK_INT(weft_sem_acquire(&s), 0)) break;
+  for (int i = 0; i < made; i++) weft__sys_thread_join(thread[i]);
+  CHECK_INT(weft_sem_value(&s), 0);
+}
+
+static void *take_many(void *sem) {
+  for (int i = 0; i < count(GIFTS); i++) CHECK_INT(weft_sem_acquire(sem), 0);
+  return NULL;
+}
+
+TASK_TEST(tasks_give_permits_to_plain_threads) {
+  weft_sem s = {0};
+  pthread_t thread[2];
+  int made = 0;
+  for (int i = 0; i < 2; i++)
+    made += CHECK_INT(weft__sys_thread_create(&thread[i], NULL, take_many, &s), 0);
+  for (int i = 0; i < made * count(GIFTS); i++) {
+    CHECK_INT(weft_sem_release(&s), 0);
+    if (i % 16 == 0) weft_yield();
+  }
   for (int i = 0; i < made; i++) weft__sys_thread_join(thread[i]);
   CHECK_INT(weft_sem_value(&s), 0);
 }
@@ -283,6 +303,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_deadline_ends_the_wait_for_a_permit),
     cmocka_unit_test(a_semaphore_may_die_as_soon_as_its_only_waiter_has_gone_on),
     cmocka_unit_test(plain_threads_give_permits_to_tasks),
+    cmocka_unit_test(tasks_give_permits_to_plain_threads),
     cmocka_unit_test(permits_are_conserved_while_waiters_are_cancelled_and_time_out),
 };
 

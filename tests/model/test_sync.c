@@ -11,7 +11,23 @@
   weft_event event;                                                                                \
   weft_sem sem;
 #include "aio/lock.h"
+#include "base/futex.h"
+#include "core/table.h"
 #include "waiters.h"
+
+/* --- what the code stands on beside that --- */
+
+int weft__futex_wait(weft__atomic_u32 *word, uint32_t expected, uint64_t deadline) {
+  (void)deadline;
+  model_futex_wait(word, expected);
+  return 0;
+}
+int weft__futex_wake(weft__atomic_u32 *word, unsigned n) {
+  return (int)model_futex_wake(word, n);
+}
+bool weft__table_alone(void) {
+  return false;
+}
 
 enum { HELD_BY = 2 }; /* by this task, which never waits */
 
@@ -159,6 +175,19 @@ static const struct model event_cancel =
     SYNC_MODEL("sync: event, cancel", setup_sync, event_came_or_cancelled, {"waiter", waits_or_not},
                {"setter", sets_event}, {"canceller", cancels_0});
 
+/* A waiter that is a thread: the second one, who is no worker. */
+static void enter_thread(unsigned t) {
+  enter(t);
+  if (t == 1) weft__tls_worker = NULL;
+}
+static const struct model event_thread = {
+    .name = "sync: event, thread",
+    MODEL_STATE(S),
+    .setup = setup_sync,
+    .enter = enter_thread,
+    .check = event_came,
+    .threads = {{"setter", sets_event}, {"thread", waits_for_event}}};
+
 /* --- semaphores --- */
 
 static void takes(unsigned i) {
@@ -199,8 +228,9 @@ static const struct model sem_of_two = SYNC_MODEL(
 
 /* --- tests --- */
 
-static const struct model *const small[] = {&lock_of_two, &lock_cancel,  &lock_try,  &event_set,
-                                            &event_clear, &event_cancel, &sem_cancel};
+static const struct model *const small[] = {&event_thread, &lock_of_two, &lock_cancel,
+                                            &lock_try,     &event_set,   &event_clear,
+                                            &event_cancel, &sem_cancel};
 
 /* Every schedule of the models with up to three threads. */
 static void hold(enum model_memory memory) {
