@@ -183,6 +183,71 @@ static void introspect(void) {
   scene_run(look_around, NULL, &(weft_run_opts){.workers = 2});
 }
 
+static int in_parts(void *arg) {
+  int *shared = arg;
+  scene_enter();
+  int seen = *shared;
+  int r = weft_await(weft_spawn(scene_return_seven, NULL, NULL));
+  if (r == 7 && (r = weft_sleep(weft_us(10))) == 0) *shared = seen + 1;
+  return scene_leave(r);
+}
+
+/* One after the other, so each sees what the one before it wrote. */
+static int one_by_one(void *arg) {
+  int *shared = arg, done = 0;
+  scene_enter();
+  for (int i = 0; i < 3; i++)
+    if (STEP(weft_await(weft_spawn(in_parts, shared, NULL)), 0, TASK_CODES) == 0) done++;
+  for (int i = 0; i < 2; i++)
+    STEP(weft_await(weft_spawn(scene_yield_seven, NULL, &(weft_spawn_opts){.eager = true})), 7,
+         TASK_CODES);
+  HOLDS(*shared == done);
+  return scene_leave(0);
+}
+
+static int use_strands(void *arg) {
+  int shared = 0, other = 0;
+  weft_strand *s = NULL;
+  (void)arg;
+  scene_enter();
+  STEP(weft_strand_run(one_by_one, &shared), 0, TASK_CODES);
+  if (STEP(weft_strand_new(&s), 0, WEFT_ENOMEM) == 0) {
+    weft_task t = weft_spawn(one_by_one, &other, &(weft_spawn_opts){.strand = s});
+    weft_task u = weft_spawn(scene_yield_seven, NULL, &(weft_spawn_opts){.strand = s});
+    weft_strand_free(s);
+    STEP(weft_await(t), 0, TASK_CODES);
+    STEP(weft_await(u), 7, TASK_CODES);
+  }
+  return scene_leave(0);
+}
+
+static void strands(void) {
+  scene_run(use_strands, NULL, &(weft_run_opts){.workers = 2});
+}
+
+enum { CALLS = 100 }; /* more than the first block of a timer heap */
+
+static int call_many(void *arg) {
+  static weft_call c[CALLS];
+  (void)arg;
+  scene_enter();
+  for (int i = 0; i < 5; i++) scene_accept(weft_call_error(weft_call_soon(scene_alone, NULL)));
+  for (int i = 0; i < 5; i++)
+    scene_accept(weft_call_error(weft_call_later(weft_us(10 * i), scene_alone, NULL)));
+  for (int i = 0; i < CALLS; i++) c[i] = weft_call_later(weft_sec(1000 - i), scene_alone, NULL);
+  for (int i = 0; i < CALLS; i++) {
+    int r = STEP(weft_call_error(c[i]), 0, WEFT_ENOMEM);
+    HOLDS(weft_call_cancel(c[i]) == (r == 0 ? 1 : r));
+  }
+  scene_wait_for_accepted();
+  weft_call_later(weft_sec(1000), scene_alone, NULL); /* dropped with the run */
+  return scene_leave(0);
+}
+
+static void callbacks(void) {
+  scene_run(call_many, NULL, &(weft_run_opts){.workers = 2});
+}
+
 const struct scenario weft_faults_task_scenarios[] = {
     {"spawn_await", "tasks of every kind, awaited, on one worker", spawn_await, SCENARIO_ANY},
     {"spawn_await_two", "the same on two", spawn_await_two, SCENARIO_ANY},
@@ -192,6 +257,8 @@ const struct scenario weft_faults_task_scenarios[] = {
     {"stacks", "stacks of own sizes", stacks, SCENARIO_ANY},
     {"detach", "tasks that nobody awaits", detach, SCENARIO_ANY},
     {"cancel", "cancels, before the first run and in a wait, and their end", cancel, SCENARIO_ANY},
+    {"strands", "tasks one at a time, and eager ones", strands, SCENARIO_ANY},
+    {"callbacks", "called soon and later, and withdrawn", callbacks, SCENARIO_ANY},
     {"introspect", "tasks, statistics, names", introspect, SCENARIO_ANY},
     {0},
 };
