@@ -415,6 +415,22 @@ TASK_TEST(generators_may_be_stacked) {
   for (int i = LAYERS; i >= 0; i--) CHECK_INT(weft_gen_close(g[i]), 0);
 }
 
+/* As in asyncio: what runs between two waits of the body is atomic. */
+EXACT_TEST(a_next_that_does_not_wait_keeps_the_turn) {
+  struct latch other = {0};
+  int n = 1000;
+  weft_task t = weft_spawn(hit_and_return, &other, NULL);
+  weft_gen *g = open_ints(count_up, &n);
+  expect_count(g, n);
+  CHECK_INT(latch_hits(&other), 0);
+  CHECK_INT(weft_gen_close(g), 0);
+  g = open_ints(count_up_slowly, &n); /* which waits before its first item */
+  CHECK_INT(weft_gen_next(g, NULL), 1);
+  CHECK_INT(latch_hits(&other), 1);
+  CHECK_INT(weft_gen_close(g), 0);
+  CHECK_INT(weft_await(t), 0);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(items_come_in_order_and_then_the_end_for_ever),
     cmocka_unit_test(the_body_may_wait_between_its_items),
@@ -438,6 +454,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(delegation_wants_items_of_one_size),
     cmocka_unit_test(a_generator_may_delegate_to_its_own_kind),
     cmocka_unit_test(generators_may_be_stacked),
+    cmocka_unit_test(a_next_that_does_not_wait_keeps_the_turn),
 };
 
 int main(int argc, char **argv) {
