@@ -79,9 +79,10 @@ void weft__debug_wrong_thread(const char *function, const void *site) {
     char place[192];
     weft__where(site, true, place, sizeof place);
     weft_report r = {.kind = WEFT_REPORT_THREAD, .site = site, .site_name = place};
-    weft__report(rt, NULL, &r,
-                 "%s was called outside a task, at %s: it can be called by tasks only", function,
-                 place);
+    /* A function of the runtime's own stands for the one that was called. */
+    bool public = strncmp(function, "weft_", 5) == 0 && function[5] != '_';
+    weft__report(rt, NULL, &r, "%s was called outside a task, at %s: only tasks can call it",
+                 public ? function : "a function that needs a task", place);
   }
   if (held) weft__runtime_release(rt);
 }
