@@ -261,6 +261,39 @@ TASK_TEST(a_callback_for_never_never_begins) {
   CHECK_INT(weft_call_error(c), 0); /* dropped at the end of the run */
 }
 
+/* ---- what it runs in ---- */
+
+struct seen {
+  struct latch done;
+  void *value;
+};
+static weft_local color = WEFT_LOCAL_INIT("color", NULL);
+
+static int see_color(void *arg) {
+  struct seen *s = arg;
+  s->value = weft_local_get(&color, NULL);
+  CHECK_INT(weft_local_set(&color, "its own", NULL), 0);
+  latch_hit(&s->done);
+  return 0;
+}
+
+TASK_TEST(F6_a_callback_runs_in_the_context_in_which_it_was_made) {
+  char red[] = "red", blue[] = "blue";
+  struct seen soon = {0}, later = {0}, after = {0};
+  CHECK_INT(weft_local_set(&color, red, NULL), 0);
+  weft_call_soon(see_color, &soon);
+  weft_call_later(weft_us(50), see_color, &later);
+  CHECK_INT(weft_local_set(&color, blue, NULL), 0);
+  weft_call_later(weft_us(20), see_color, &after);
+  CHECK_INT(latch_wait(&soon.done, 1), 0);
+  CHECK_INT(latch_wait(&later.done, 1), 0);
+  CHECK_INT(latch_wait(&after.done, 1), 0);
+  CHECK_PTR(soon.value, red);
+  CHECK_PTR(later.value, red);
+  CHECK_PTR(after.value, blue);
+  CHECK_PTR(weft_local_get(&color, NULL), blue);
+}
+
 /* ---- withdrawn ---- */
 
 TASK_TEST(R1_a_withdrawn_callback_leaves_no_timer_and_no_task) {
@@ -427,6 +460,22 @@ static void R6_the_turn_in_which_the_main_task_is_stopped_is_finished(void **sta
 
 /* ---- wrong use ---- */
 
+static void *call_on_a_thread(void *arg) {
+  CHECK_INT(weft_call_error(weft_call_soon(hit_and_return, arg)), WEFT_ENOTASK);
+  CHECK_INT(weft_call_error(weft_call_later(1, hit_and_return, arg)), WEFT_ENOTASK);
+  latch_hit(arg);
+  return NULL;
+}
+
+TASK_TEST(R3_a_thread_outside_makes_no_callbacks_but_submits) {
+  struct latch l = {0};
+  pthread_t thread;
+  if (!CHECK_INT(weft__sys_thread_create(&thread, NULL, call_on_a_thread, &l), 0)) return;
+  CHECK_INT(latch_wait(&l, 1), 0);
+  weft__sys_thread_join(thread);
+  CHECK_INT(latch_hits(&l), 1);
+}
+
 static void outside_a_task_there_are_no_callbacks(void **state) {
   (void)state;
   CHECK_INT(weft_call_error(weft_call_soon(return_zero, NULL)), WEFT_ENOTASK);
@@ -465,6 +514,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(callbacks_left_are_dropped_with_the_run),
     cmocka_unit_test(a_failing_callback_is_reported_and_stops_nothing),
     cmocka_unit_test(R6_the_turn_in_which_the_main_task_is_stopped_is_finished),
+    cmocka_unit_test(F6_a_callback_runs_in_the_context_in_which_it_was_made),
+    cmocka_unit_test(R3_a_thread_outside_makes_no_callbacks_but_submits),
     cmocka_unit_test(outside_a_task_there_are_no_callbacks),
     cmocka_unit_test(wrong_use_of_callbacks_is_answered),
 };

@@ -57,6 +57,21 @@ TASK_TEST(R2_zero_and_negative_sleeps_return_at_once) {
   }
 }
 
+/* Where a duration may be "not a number" that is an error; here every one means something. */
+TASK_TEST(T19_every_duration_means_something) {
+  CHECK_INT(weft_sec(INT64_MIN), INT64_MIN);
+  CHECK_INT(weft_sec(INT64_MAX), WEFT_FOREVER);
+  CHECK_INT(weft_sleep(INT64_MIN), 0);
+  CHECK_INT(weft_sleep(weft_sec(INT64_MIN)), 0);
+  static const weft_ns long_ones[] = {WEFT_FOREVER, WEFT_FOREVER - 1, INT64_MAX / 2};
+  for (size_t i = 0; i < sizeof long_ones / sizeof long_ones[0]; i++) {
+    weft_timeout s;
+    CHECK_INT(weft_timeout_begin(&s, weft_ms(1)), 0);
+    int r = weft_sleep(long_ones[i]);
+    CHECK_INT(weft_timeout_end(&s, r), WEFT_ETIMEDOUT);
+  }
+}
+
 TASK_TEST(a_sleep_for_ever_is_ended_by_a_timeout) {
   weft_timeout s;
   CHECK_INT(weft_timeout_begin(&s, weft_ms(20)), 0);
@@ -201,6 +216,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(R2_thousands_of_sleeps_at_once_are_never_early),
     cmocka_unit_test(sleepers_sleep_at_the_same_time),
     cmocka_unit_test(R2_zero_and_negative_sleeps_return_at_once),
+    cmocka_unit_test(T19_every_duration_means_something),
     cmocka_unit_test(a_sleep_for_ever_is_ended_by_a_timeout),
     cmocka_unit_test(T19_a_cancelled_sleep_returns_at_once),
     cmocka_unit_test(T19_a_cancelled_sleep_drops_its_timer),
