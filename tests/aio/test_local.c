@@ -327,7 +327,8 @@ TASK_TEST(a_submitted_task_has_no_values_but_its_contexts) {
 /* ---- values that are freed ---- */
 
 TASK_TEST(a_value_is_freed_when_it_is_replaced) {
-  atomic_int freed[2] = {0};
+  static atomic_int freed[2]; /* the last value is freed after this task */
+  for (int i = 0; i < 2; i++) atomic_store(&freed[i], 0);
   CHECK_INT(weft_local_set(&owned, &freed[0], NULL), 0);
   CHECK_INT(weft_local_set(&color, &red, NULL), 0); /* a new version that still has it */
   CHECK_INT(atomic_load(&freed[0]), 0);
@@ -337,7 +338,8 @@ TASK_TEST(a_value_is_freed_when_it_is_replaced) {
 }
 
 TASK_TEST(a_token_holds_the_old_value) {
-  atomic_int freed[3] = {0};
+  static atomic_int freed[3]; /* the last value is freed after this task */
+  for (int i = 0; i < 3; i++) atomic_store(&freed[i], 0);
   weft_local_token token;
   CHECK_INT(weft_local_set(&owned, &freed[0], NULL), 0);
   CHECK_INT(weft_local_set(&owned, &freed[1], &token), 0);
@@ -424,7 +426,8 @@ static void the_values_of_a_task_that_nobody_consumed_are_freed_with_the_run(voi
 }
 
 TASK_TEST(without_memory_nothing_has_changed) {
-  atomic_int freed[2] = {0};
+  static atomic_int freed[2]; /* the last value is freed after this task */
+  for (int i = 0; i < 2; i++) atomic_store(&freed[i], 0);
   weft_local_token token;
   weft_context *ctx = NULL;
   CHECK_INT(weft_local_set(&owned, &freed[0], NULL), 0);
