@@ -529,6 +529,22 @@ TASK_TEST(TG8_errors_of_every_kind_stay_in_the_group) {
   }
 }
 
+/* ---- TG9: children that begin in their spawn ---- */
+
+TASK_TEST(TG9_a_child_that_fails_in_its_spawn_interrupts_the_body_afterwards) {
+  weft_group g = WEFT_GROUP_INIT;
+  struct parker p = {0};
+  CHECK_INT(weft_group_enter(&g), 0);
+  weft_group_spawn(&g, park, &p, &(weft_spawn_opts){.eager = true});
+  CHECK_INT(latch_wait(&p.parked, 1), 0);
+  CHECK_INT(weft_group_spawn(&g, return_own_error, NULL, &(weft_spawn_opts){.eager = true}), 0);
+  int r = weft_sleep(A_LONG_TIME);
+  CHECK_INT(r, WEFT_ECANCELED);
+  CHECK_INT(weft_group_exit(&g, r), OWN_ERROR);
+  CHECK_INT(p.woke_with, WEFT_ECANCELED);
+  check_untouched(0);
+}
+
 /* ---- cancelling an entered group ---- */
 
 static int cancel_the_group(void *arg) {
@@ -593,6 +609,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(TG6_outside_a_task_no_group_is_entered),
     cmocka_unit_test(TG7_children_spawn_while_the_body_waits_at_the_exit),
     cmocka_unit_test(TG8_errors_of_every_kind_stay_in_the_group),
+    cmocka_unit_test(TG9_a_child_that_fails_in_its_spawn_interrupts_the_body_afterwards),
     cmocka_unit_test(cancelling_an_entered_group_interrupts_the_body_and_is_no_error),
     cmocka_unit_test(a_group_that_was_cancelled_before_it_is_entered_interrupts_the_body),
     cmocka_unit_test(a_body_that_does_not_suspend_is_not_interrupted_afterwards),
