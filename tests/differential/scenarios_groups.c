@@ -90,19 +90,21 @@ SCENARIO(the_errors_of_body_and_children_come_together) {
   tell(&(struct body){"body", 2, -3, {{"a", 1, 0}, {"b", 5, 4}}});
 }
 
-static void cancel_after_two_seconds(struct body *b) {
+static int cancel_after_two_seconds(struct body *b) {
   weft_task t = weft_spawn(tell, b, NULL);
   nap(2);
   weft_cancel(t);
-  trace("%s", word(weft_await(t)));
+  return weft_await(t);
 }
 
 SCENARIO(a_cancel_from_outside_reaches_body_and_children) {
-  cancel_after_two_seconds(&(struct body){"body", 5, 0, {{"a", 1, 0}, {"b", 3, 0}}});
+  struct body b = {"body", 5, 0, {{"a", 1, 0}, {"b", 3, 0}}};
+  trace("%s", word(cancel_after_two_seconds(&b)));
 }
 
 SCENARIO(an_error_wins_over_a_cancel_from_outside) {
   cancel_after_two_seconds(&(struct body){"body", 5, 0, {{"a", 1, 0}, {"b", 3, 6}}});
+  trace("main ends");
 }
 
 const struct scenario scenarios_groups[] = {

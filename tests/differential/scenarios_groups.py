@@ -80,4 +80,5 @@ async def an_error_wins_over_a_cancel_from_outside():
     task = asyncio.create_task(tell("body", 5, 0, ("a", 1, 0), ("b", 3, 6)))
     await asyncio.sleep(2)
     task.cancel()
-    trace(await ending(task))
+    await asyncio.wait([task])  # what becomes of the cancel then is another matter since 3.13
+    trace("main ends")

@@ -169,16 +169,18 @@ async def the_notified_wait_until_the_lock_is_free():
 @scenario
 async def a_cancelled_wait_has_the_lock_again():
     condition = asyncio.Condition()
-    tasks = spawn_waiters(condition, "a", "b")
+    tasks = spawn_waiters(condition, "a")
     await asyncio.sleep(1)
     async with condition:
         tasks[0].cancel()
         await asyncio.sleep(1)
         trace("main leaves")
     trace(await ending(tasks[0]))
+    tasks = spawn_waiters(condition, "b")
+    await asyncio.sleep(1)
     async with condition:
         condition.notify()
-    trace(await ending(tasks[1]))
+    trace(await ending(tasks[0]))
 
 
 @scenario
