@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "core/park.h"
+#include "core/resource.h"
 #include "core/waitq.h"
 #include "core/worker.h"
 
@@ -18,6 +19,7 @@ struct weft_completed {
   weft_watch *recs;
   size_t *place; /* in the caller's array, by record */
   uint64_t deadline;
+  struct weft__resource resource;
 
   struct weft__spin lock;    /* guards the rest */
   size_t *order;             /* records whose awaitables are over, in that order */
@@ -138,12 +140,14 @@ int weft_as_completed(weft_completed **ret, const weft_awaitable *set, size_t n,
     free_memory(c);
     return r;
   }
+  weft__resource_open(&c->resource, "an as_completed iterator", __builtin_return_address(0));
   *ret = c;
   return 0;
 }
 
 void weft_completed_free(weft_completed *c) {
   if (!c) return;
+  weft__resource_close(&c->resource);
   unwatch(c, c->n);
   free_memory(c);
 }

@@ -14,6 +14,7 @@
 
 #include <weft/strand.h>
 
+#include "core/resource.h"
 #include "core/task.h"
 
 struct weft__timers;
@@ -26,6 +27,7 @@ struct weft_strand {
   weft__atomic_u32 refs;       /* its owner's and one for each of its tasks; as those of a task */
   uint64_t run;                /* constant: the id of its runtime */
   struct weft__timers *timers; /* constant: the heap of its tasks' deadlines; NULL in exact mode */
+  struct weft__resource resource; /* its owner's; zeroed for one that has none */
 };
 
 /* Drops a reference. */

@@ -23,12 +23,15 @@ int weft_strand_new(weft_strand **ret) {
   if (!ret) return WEFT_EINVAL;
   struct weft_strand *s = make(w);
   if (!s) return WEFT_ENOMEM;
+  weft__resource_open(&s->resource, "a strand", __builtin_return_address(0));
   *ret = s;
   return 0;
 }
 
 void weft_strand_free(weft_strand *s) {
-  if (s && !weft__in_child()) weft__strand_unref(s);
+  if (!s || weft__in_child()) return;
+  weft__resource_close(&s->resource);
+  weft__strand_unref(s);
 }
 
 int weft_strand_run(weft_fn fn, void *arg) {

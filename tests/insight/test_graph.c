@@ -253,6 +253,38 @@ TASK_TEST(IN1_two_tasks_with_two_locks_wait_for_each_other_for_ever) {
   CHECK_INT(weft_graph_endless(weft_runtime_current(), NULL, 0), 0);
 }
 
+struct written {
+  weft_rwlock l;
+  struct latch taken;
+};
+
+static int write_and_park(void *arg) {
+  struct written *w = arg;
+  int r = weft_rwlock_acquire_write(&w->l);
+  if (r == 0) r = hit_and_park(&w->taken);
+  weft_rwlock_release_write(&w->l);
+  return r;
+}
+static int read_once(void *arg) {
+  struct written *w = arg;
+  int r = weft_rwlock_acquire_read(&w->l);
+  if (r == 0) weft_rwlock_release_read(&w->l);
+  return r;
+}
+
+TASK_TEST(IN1_a_lock_that_is_held_for_writing_has_a_holder) {
+  struct written w = {.taken = {0}};
+  weft_task t[2];
+  t[0] = weft_spawn(write_and_park, &w, APART("writer"));
+  latch_wait(&w.taken, 1);
+  t[1] = weft_spawn(read_once, &w, APART("reader"));
+  wait_for_edge("reader", "writer", WEFT_GRAPH_LOCK);
+  CHECK_STR(find_named("reader").waits_for, "a lock, to read");
+  CHECK_INT(weft_graph_endless(weft_runtime_current(), NULL, 0), 0);
+  end_all(t, 1);
+  CHECK_INT(weft_await(t[1]), 0);
+}
+
 static int wait_for_given(void *arg) {
   return weft_task_wait(*(weft_task *)arg, NULL);
 }
@@ -539,6 +571,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(IN1_a_timeout_scope_gives_an_edge_with_a_deadline),
     cmocka_unit_test(IN1_a_group_gives_an_edge_to_each_child_before_and_while_it_is_joined),
     cmocka_unit_test(IN1_two_tasks_with_two_locks_wait_for_each_other_for_ever),
+    cmocka_unit_test(IN1_a_lock_that_is_held_for_writing_has_a_holder),
     cmocka_unit_test(IN1_two_tasks_that_await_each_other_wait_for_ever),
     cmocka_unit_test(IN1_a_task_that_waits_for_itself_is_found),
     cmocka_unit_test(IN1_a_lock_whose_holder_has_ended_is_waited_for_for_ever),
