@@ -41,9 +41,10 @@ void weft__group_note(struct weft__group *g, int code, unsigned index, const cha
   g->nerrors++;
 }
 
+/* A child, or a spawn, that did not succeed. */
 static void note_end(struct weft__group *g, int code, uint32_t index, const char *name) {
   if (g->collect) g->codes[index] = code;
-  if (code >= 0 || code == WEFT_ECANCELED) return;
+  if (code == WEFT_ECANCELED) return;
   weft__group_note(g, code, index, name);
   if (g->collect) return;
   if (g->first_error == 0) g->first_error = code;
@@ -66,7 +67,10 @@ static void child_done(struct weft__owner *owner, struct weft__task *t) {
   weft__spin_lock(&g->lock);
   weft__list_remove(&t->siblings);
   g->ended++;
-  note_end(g, t->code, t->sibling_index, weft__task_name(t));
+  if (t->code < 0)
+    note_end(g, t->code, t->sibling_index, weft__task_name(t));
+  else if (g->collect)
+    g->codes[t->sibling_index] = t->code;
   give_place_back(g);
   struct weft__worker *w = weft__self();
   weft__task_unref(&w->rt->tasks, &w->cache, t, 1); /* the handle's */
