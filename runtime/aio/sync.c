@@ -81,7 +81,7 @@ static void wake_sleeper(struct weft__waiter *rec, int code) {
   weft__futex_wake(&sleeper->over, 1);
 }
 
-bool weft__sync_win(struct weft__waiter *rec, int code, struct weft__sync_woken *woken) {
+static inline bool win(struct weft__waiter *rec, int code, struct weft__sync_woken *woken) {
   struct weft__task *t = rec->task; /* once it is won, the record is its task's again */
   weft__list_remove(&rec->link);
   if (!t) {
@@ -100,12 +100,16 @@ bool weft__sync_win(struct weft__waiter *rec, int code, struct weft__sync_woken 
   }
 }
 
+bool weft__sync_win(struct weft__waiter *rec, int code, struct weft__sync_woken *woken) {
+  return win(rec, code, woken);
+}
+
 bool weft__sync_wake(struct weft__sync *s, int code, struct weft__sync_woken *woken,
                      struct weft__task **ret) {
   struct weft__waiter *rec;
   while ((rec = weft__sync_first(s)) != NULL) {
     struct weft__task *t = rec->task;
-    if (!weft__sync_win(rec, code, woken)) continue;
+    if (!win(rec, code, woken)) continue;
     if (ret) *ret = t;
     return true;
   }
@@ -113,11 +117,19 @@ bool weft__sync_wake(struct weft__sync *s, int code, struct weft__sync_woken *wo
 }
 
 void weft__sync_ready_slow(struct weft__sync_woken *woken) {
-  weft__make_ready_chain(woken->first);
-  woken->first = woken->last = NULL;
+  struct weft__worker *w = weft__self();
+  struct weft__task *t = woken->first;
+  do {
+    struct weft__task *next = t->link[WEFT__LINK_READY];
+    if (weft__likely(w && w->rt == t->rt))
+      weft__make_ready_by(w, t);
+    else
+      weft__make_ready_outside(t);
+    t = next;
+  } while (t);
 }
 
-bool weft__sync_refuses(struct weft__sync *s) {
+bool weft__sync_refuses_stranger(struct weft__sync *s) {
   struct weft__waiter *rec = weft__sync_first(s);
   return rec && rec->task && rec->task->rt->sim && !weft__sim_here();
 }
@@ -127,7 +139,7 @@ void weft__sync_wake_all(struct weft__sync *s, uint64_t state, int code) {
   struct weft__waiter *rec;
   while ((rec = weft__sync_first(s)) != NULL) {
     if (!rec->gate) {
-      weft__sync_win(rec, code, &woken);
+      win(rec, code, &woken);
       continue;
     }
     struct weft__task *t = rec->task;

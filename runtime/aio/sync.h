@@ -181,8 +181,11 @@ static inline void weft__sync_ready(struct weft__sync_woken *woken) {
 }
 
 /* Under the lock: the calling thread must not wake these waiters, because they are simulated and it is
- * not. */
-bool weft__sync_refuses(struct weft__sync *s);
+ * not. No worker is a stranger to them: a simulation has no runtime beside it. */
+bool weft__sync_refuses_stranger(struct weft__sync *s);
+static inline bool weft__sync_refuses(struct weft__sync *s) {
+  return weft__unlikely(!weft__self()) && weft__sync_refuses_stranger(s);
+}
 
 /* The oldest waiter's record, or NULL. Under the lock. */
 static inline struct weft__waiter *weft__sync_first(struct weft__sync *s) {

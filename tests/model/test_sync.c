@@ -25,6 +25,13 @@ int weft__futex_wait(weft__atomic_u32 *word, uint32_t expected, uint64_t deadlin
 int weft__futex_wake(weft__atomic_u32 *word, unsigned n) {
   return (int)model_futex_wake(word, n);
 }
+void weft__make_ready_by(struct weft__worker *w, struct weft__task *t) {
+  (void)w;
+  weft__make_ready(t);
+}
+void weft__make_ready_outside(struct weft__task *t) {
+  weft__make_ready(t);
+}
 bool weft__table_alone(void) {
   return false;
 }
