@@ -88,7 +88,6 @@ static void look_for_circles(struct weft__debug *d) {
 }
 
 void weft__endless_tick(struct weft__debug *d, uint64_t now) {
-  if (weft__load_relaxed_u32(&d->rt->parked) != d->rt->nworkers) d->idle_told = false;
   if (now < d->look_at) return;
   /* Not at the very beginning: most runs are over by then. */
   if (d->look_at) look_for_circles(d);
@@ -101,7 +100,8 @@ void weft__debug_endless(struct weft__runtime *rt, weft_graph_line_fn fn, void *
 
 /* ---- idleness ---- */
 
-/* Every worker sleeps without a deadline and watches no descriptor, and no job is on its way. */
+/* Every worker sleeps without a deadline and watches no descriptor, and no job is on its way. A run that got
+ * tasks from outside may get more. */
 static bool nothing_awaited(struct weft__runtime *rt) {
   struct weft__blocking_stats jobs;
   for (unsigned i = 0; i < rt->nworkers; i++) {
@@ -109,6 +109,7 @@ static bool nothing_awaited(struct weft__runtime *rt) {
     if (weft__load_relaxed_u32(&w->park) != WEFT__ON_FUTEX) return false;
     if (weft__timers_next(&w->own_timers) != WEFT__NEVER) return false;
   }
+  if (weft__load_relaxed_u64(&rt->submitted) != 0) return false;
   weft__blocking_stats(&rt->blocking, &jobs);
   return jobs.awake == 0 && jobs.waiting == 0 && weft__life(rt) == WEFT__RUNS;
 }

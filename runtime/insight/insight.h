@@ -49,14 +49,14 @@ struct weft__watch {
 
 struct weft__debug {
   struct weft__runtime *rt;
-  uint64_t slow;                       /* ns: constant */
-  bool signals;                        /* constant: threads can be asked what they do */
-  bool open_told;                      /* worker 0's: what is open has been reported */
-  weft__held_fn held;                  /* constant: of libweft-debug, or NULL */
-  struct weft__watch *watches;         /* by place in rt->workers */
-  uint64_t look_at;                    /* the monitor's: when to look for circles next */
-  bool idle_told;                      /* the monitor's: this idleness has been reported */
-  struct weft__spin lock;              /* guards the rest */
+  uint64_t slow;               /* ns: constant */
+  bool signals;                /* constant: threads can be asked what they do */
+  bool open_told;              /* worker 0's: what is open has been reported */
+  weft__held_fn held;          /* constant: of libweft-debug, or NULL */
+  struct weft__watch *watches; /* by place in rt->workers */
+  uint64_t look_at;            /* the monitor's: when to look for circles next */
+  bool idle_told;         /* the monitor's: an idleness has been reported, which is done once */
+  struct weft__spin lock; /* guards the rest */
   const void *sites[WEFT__SITES_KEPT]; /* that have been reported, each once */
   unsigned nsites;
   struct {
