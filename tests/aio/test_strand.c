@@ -463,6 +463,34 @@ STRAND_TEST(hogs_in_a_strand_take_turns_with_its_other_tasks) {
   CHECK_INT(turns, 6);
 }
 
+static int tick(void *arg) {
+  struct latch *ticks = arg;
+  int r = 0;
+  while (latch_hits(ticks) < 5 && (r = weft_sleep(weft_ms(1))) == 0) latch_hit(ticks);
+  return r;
+}
+
+/* Keeps its worker until the ticks have come: where that is the only one, by way of its reserve. */
+static int hog_until_ticks(void *arg) {
+  struct latch *ticks = arg;
+  weft_ns limit = weft_now() + weft_sec(20) * COUNTS_SLOWER;
+  while (latch_hits(ticks) < 5 && weft_now() < limit) burn_ns(weft_us(20));
+  CHECK_INT(latch_hits(ticks), 5);
+  return 0;
+}
+
+/* Not where tasks are sent to a worker of the test mode's choice, the hog's too, nor in a simulation, in
+ * which the ticker may be taken for a hog. */
+STRAND_TEST(a_strand_goes_on_behind_a_hog) {
+  struct latch ticks = {0};
+  if (weft__self()->rt->migrate || weft_simulated()) return;
+  weft_task t = weft_spawn(tick, &ticks, NULL);
+  CHECK_INT(weft_yield(), 0);
+  weft_task hog = weft_spawn(hog_until_ticks, &ticks, &(weft_spawn_opts){.parallel = true});
+  CHECK_INT(weft_await(hog), 0);
+  CHECK_INT(weft_await(t), 0);
+}
+
 static int plus_one(void *arg) {
   ++*(int *)arg;
   return 4;
@@ -548,6 +576,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_timeout_in_a_strand_cuts_its_body),
     cmocka_unit_test(what_a_strand_leaves_behind_ends_with_the_run),
     cmocka_unit_test(hogs_in_a_strand_take_turns_with_its_other_tasks),
+    cmocka_unit_test(a_strand_goes_on_behind_a_hog),
     cmocka_unit_test(a_blocking_call_leaves_the_strand_to_the_others),
     cmocka_unit_test(wrong_use_of_a_strand_is_answered),
     cmocka_unit_test(no_function_for_a_strand_is_einval),
