@@ -2,8 +2,9 @@
 #
 #   cmake -D RULES=rules.txt -D TESTS=<build>/tests [-D RULE=T5] -P check.cmake
 #
-# Says for each rule (or for the one) how many tests there are, and fails when one has none. Included
-# by ctest as well (CMakeLists.txt): then it only counts.
+# Says for each rule (or for the one) how many tests there are, and fails when one has none, or none that
+# is run on one worker, on several, and with a move at every suspension. Included by ctest as well
+# (CMakeLists.txt): then it only counts.
 cmake_minimum_required(VERSION 3.25)
 
 # All ids of rules.txt, in its order.
@@ -14,10 +15,11 @@ function(weft_rules ret_ids)
 endfunction()
 
 # Every registered test whose name begins with one of the ids, as <id>=<program>.<test>, without the
-# suffixes of its variants; and how many registrations these are.
-function(weft_rule_tests ids ret_tests ret_registered)
+# suffixes of its variants; how many registrations these are; and the ids with tests in all variants.
+function(weft_rule_tests ids ret_tests ret_registered ret_everywhere)
   file(GLOB_RECURSE lists ${TESTS}/*.ctest.cmake)
   set(tests)
+  set(everywhere)
   set(registered 0)
   foreach(list IN LISTS lists)
     file(STRINGS ${list} names REGEX "^add_test\\(\\[==\\[[a-z0-9_]+\\.[A-Z]+[0-9]+_")
@@ -28,12 +30,16 @@ function(weft_rule_tests ids ret_tests ret_registered)
       if(id IN_LIST ids)
         list(APPEND tests "${id}=${test}")
         math(EXPR registered "${registered} + 1")
+        if(name MATCHES "\\.migrate$") # which comes with the other two
+          list(APPEND everywhere ${id})
+        endif()
       endif()
     endforeach()
   endforeach()
   list(REMOVE_DUPLICATES tests)
   set(${ret_tests} ${tests} PARENT_SCOPE)
   set(${ret_registered} ${registered} PARENT_SCOPE)
+  set(${ret_everywhere} ${everywhere} PARENT_SCOPE)
 endfunction()
 
 function(weft_check_rules)
@@ -41,9 +47,10 @@ function(weft_check_rules)
   if(RULE)
     set(ids ${RULE})
   endif()
-  weft_rule_tests("${ids}" tests registered)
+  weft_rule_tests("${ids}" tests registered everywhere)
   list(LENGTH ids rules)
   set(missing)
+  set(narrow)
   set(total 0)
   foreach(id IN LISTS ids)
     set(own ${tests})
@@ -58,12 +65,18 @@ function(weft_check_rules)
     endif()
     if(count EQUAL 0)
       list(APPEND missing ${id})
+    elseif(NOT id IN_LIST everywhere)
+      list(APPEND narrow ${id})
     endif()
   endforeach()
   message("${rules} rules, ${total} tests, ${registered} with their variants")
   if(missing)
     list(JOIN missing " " missing)
     message(FATAL_ERROR "no test for ${missing}")
+  endif()
+  if(narrow)
+    list(JOIN narrow " " narrow)
+    message(FATAL_ERROR "not on one worker, on several and with moves: ${narrow}")
   endif()
 endfunction()
 
