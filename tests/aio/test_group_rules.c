@@ -4,6 +4,7 @@
 #include <string.h>
 #include <weft.h>
 
+#include "base/memory.h"
 #include "counts.h"
 #include "task_test.h"
 
@@ -167,6 +168,21 @@ TASK_TEST(a_spawn_that_fails_has_its_code_where_codes_are_collected) {
   CHECK_INT(weft_group_status(&g, 3), WEFT_ECANCELED);
   CHECK_INT(weft_group_status(&g, 4), WEFT_EINVAL);
   CHECK_UINT(weft_group_errors(&g, NULL, 0), 1);
+  weft_group_done(&g);
+}
+
+TASK_TEST(a_join_says_when_there_was_no_room_for_a_code) {
+  weft_group g;
+  weft_group_init(&g, &(weft_group_opts){.on_error = WEFT_GROUP_COLLECT});
+  CHECK_INT(weft_group_spawn(&g, return_seven, NULL, NULL), 0);
+  for (int i = 1; i < 16; i++) CHECK_INT(weft_group_spawn(&g, return_seven, NULL, NULL), 0);
+  weft__memory_fail(WEFT__MEMORY_OWN, 1, true);
+  int r = weft_group_spawn(&g, return_seven, NULL, NULL); /* the 17th needs room */
+  weft__memory_fail_end();
+  CHECK_INT(r, WEFT_ENOMEM);
+  CHECK_INT(weft_group_join(&g), WEFT_ENOMEM);
+  for (size_t i = 0; i < 16; i++) CHECK_INT(weft_group_status(&g, i), 7);
+  CHECK_INT(weft_group_status(&g, 16), WEFT_EINVAL);
   weft_group_done(&g);
 }
 
@@ -591,6 +607,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(TG2_errors_beyond_the_room_are_counted),
     cmocka_unit_test(TG2_a_spawn_that_fails_is_an_error_of_the_group),
     cmocka_unit_test(a_spawn_that_fails_has_its_code_where_codes_are_collected),
+    cmocka_unit_test(a_join_says_when_there_was_no_room_for_a_code),
     cmocka_unit_test(a_failing_body_of_a_collecting_group_cancels_nobody),
     cmocka_unit_test(TG3_a_child_cancelled_alone_interrupts_nobody),
     cmocka_unit_test(TG4_a_cancel_in_the_body_cancels_the_children_and_goes_on),

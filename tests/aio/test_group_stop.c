@@ -2,6 +2,7 @@
 #include <string.h>
 #include <weft.h>
 
+#include "base/memory.h"
 #include "counts.h"
 #include "task_test.h"
 
@@ -325,6 +326,20 @@ TASK_TEST(wrong_uses_of_stop_are_told) {
   CHECK_INT(weft_group_join(&g), 0);
 }
 
+TASK_TEST(without_memory_for_the_request_the_spawn_fails) {
+  weft_group g;
+  weft_group_init(&g, &stoppable);
+  weft__memory_fail(WEFT__MEMORY_OWN, 1, false);
+  int r = weft_group_spawn(&g, return_seven, NULL, NULL);
+  weft__memory_fail_end();
+  CHECK_INT(r, WEFT_ENOMEM);
+  CHECK_INT(weft_group_join(&g), WEFT_ENOMEM);
+  CHECK_UINT(weft_group_errors(&g, NULL, 0), 1);
+  weft_group_done(&g);
+  CHECK_INT(weft_group_spawn(&g, return_seven, NULL, NULL), 0);
+  CHECK_INT(weft_group_join(&g), 0);
+}
+
 TASK_TEST(where_nobody_can_ask_only_a_cancel_ends_the_wait) {
   struct latch begun = {0};
   weft_task t = weft_spawn(wait_until_asked, &begun, NULL);
@@ -355,6 +370,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_body_of_a_stopped_group_goes_on_unless_children_are_cut),
     cmocka_unit_test(a_limited_group_stops_with_those_that_wait_for_a_place),
     cmocka_unit_test(wrong_uses_of_stop_are_told),
+    cmocka_unit_test(without_memory_for_the_request_the_spawn_fails),
     cmocka_unit_test(where_nobody_can_ask_only_a_cancel_ends_the_wait),
     cmocka_unit_test(outside_a_task_nobody_is_asked),
 };

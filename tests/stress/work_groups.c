@@ -1,5 +1,5 @@
-/* Groups in groups whose children fail, are cancelled, cancel their own group or spawn into it,
- * with and without a limit. After join no child is alive, and the result is one that the children
+/* Groups in groups, entered or only joined, whose children fail, are cancelled, cancel their own group or
+ * spawn into it, with and without a limit. After join no child is alive, and the result is one that the children
  * explain. And gather, with handles given twice, failing tasks and cancelled callers. */
 #include "base/choice.h"
 #include "stress.h"
@@ -97,6 +97,9 @@ static int own_a_group(struct member *m) {
   uint32_t limit = stress_one_in(&m->rng, 2) ? 1 + stress_draw(&m->rng, 5) : 0;
   weft_group_init(&g,
                   &(weft_group_opts){.on_error = collect ? WEFT_GROUP_COLLECT : 0, .limit = limit});
+  bool enter = stress_one_in(&m->rng, 2);
+  int before = weft_cancelling(weft_current()), body = 0;
+  if (enter) EXPECT_INT(weft_group_enter(&g), 0);
   for (int i = 0; i < CHILDREN; i++) {
     child[i].depth = m->depth + 1;
     child[i].forever = end && limit == 0; /* or they keep the places */
@@ -106,9 +109,11 @@ static int own_a_group(struct member *m) {
     spawned[i] = weft_group_spawn(&g, live, &child[i], NULL);
     EXPECT(spawned[i] == 0 || spawned[i] == WEFT_ECANCELED);
   }
-  if (stress_one_in(&m->rng, 2)) steps(&m->rng);
+  if (stress_one_in(&m->rng, 2)) body = steps(&m->rng);
   if (end) weft_group_cancel(&g);
-  int r = weft_group_join(&g);
+  /* The group's own cancel of its body ends here; one from outside does not. */
+  int r = enter ? weft_group_exit(&g, body) : weft_group_join(&g);
+  EXPECT(weft_cancelling(weft_current()) >= before);
   check_group(&g, child, spawned, collect, r);
   weft_group_done(&g);
   return r;
