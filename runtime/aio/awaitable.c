@@ -62,7 +62,9 @@ static void task_unwatch(void *object, uint64_t key, weft_watch *w) {
 }
 
 static int task_cancel(void *object, uint64_t key) {
-  return weft__cancel_task(object, (uint32_t)key) == 1;
+  struct weft__task *cur = weft__current_task();
+  return weft__cancel_task_why(object, (uint32_t)key, cur ? weft__own_cancel_reason(cur) : NULL) ==
+         1;
 }
 
 static int task_take(void *object, uint64_t key) {

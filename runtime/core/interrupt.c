@@ -92,6 +92,6 @@ void weft__interrupts_pass(struct weft__runtime *rt) {
   struct weft__interrupts *in = &rt->interrupts;
   uint32_t noted = NOTED;
   if (!weft__cas_u32(&in->noted, &noted, PASSING)) return;
-  weft__cancel_task(in->task, in->key);
+  weft__cancel_task_why(in->task, in->key, "SIGINT");
   weft__store_release_u32(&in->noted, PASSED);
 }

@@ -13,7 +13,7 @@ enum { NAMED_AT_MOST = 5 };
 
 static void cancel_one(struct weft__task *t, uint64_t word, void *arg) {
   (void)arg;
-  weft__cancel_task(t, weft__word_key(word));
+  weft__cancel_task_why(t, weft__word_key(word), "the run is ending");
 }
 
 static void find_cancelled(struct weft__task *t, uint64_t word, void *arg) {

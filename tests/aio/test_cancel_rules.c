@@ -176,6 +176,45 @@ TASK_TEST(the_owners_reason_goes_to_the_children_of_its_group) {
   CHECK_STR(o.child.reason, "closing time");
 }
 
+struct pair {
+  weft_task t[2];
+  struct latch begun;
+};
+
+static int gather_given(void *arg) {
+  struct pair *p = arg;
+  int codes[2];
+  latch_hit(&p->begun);
+  return weft_gather(p->t, 2, codes);
+}
+
+TASK_TEST(G4_the_reason_goes_to_all_that_are_gathered) {
+  struct told w[2] = {{.code = 0}, {.code = 0}};
+  struct pair p = {.begun = {0}};
+  for (int i = 0; i < 2; i++) {
+    p.t[i] = weft_spawn(park_and_note_why, &w[i], NULL);
+    CHECK_INT(latch_wait(&w[i].parked, 1), 0);
+  }
+  weft_task t = weft_spawn(gather_given, &p, NULL);
+  CHECK_INT(latch_wait(&p.begun, 1), 0);
+  CHECK_INT(weft_cancel_why(t, "no more"), 1);
+  CHECK_INT(weft_await(t), WEFT_ECANCELED);
+  for (int i = 0; i < 2; i++) CHECK_STR(w[i].reason, "no more");
+}
+
+static int leave_one_behind(void *arg) {
+  struct told *w = arg;
+  CHECK_INT(weft_detach(weft_spawn(park_and_note_why, w, NULL)), 0);
+  return latch_wait(&w->parked, 1);
+}
+
+static void R7_what_is_left_is_told_that_the_run_is_ending(void **state) {
+  (void)state;
+  struct told w = {.code = 0};
+  CHECK_INT(weft_run(leave_one_behind, &w, NULL), 0);
+  CHECK_STR(w.reason, "the run is ending");
+}
+
 /* ---- what an await makes of a cancel ---- */
 
 static int be_cancelled(void) {
@@ -411,6 +450,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(T8_the_reason_goes_with_the_cancel_to_the_awaited_task),
     cmocka_unit_test(a_group_tells_its_children_why),
     cmocka_unit_test(the_owners_reason_goes_to_the_children_of_its_group),
+    cmocka_unit_test(G4_the_reason_goes_to_all_that_are_gathered),
+    cmocka_unit_test(R7_what_is_left_is_told_that_the_run_is_ending),
     cmocka_unit_test(T3_an_ended_task_gives_its_code_to_a_cancelled_awaiter),
     cmocka_unit_test(T8_a_task_that_refuses_gives_its_code_to_who_was_cancelled_before),
     cmocka_unit_test(T9_cancelling_the_awaiter_cancels_the_task_for_all_who_wait),
