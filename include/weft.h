@@ -2,31 +2,39 @@
  *
  * The one header to include. Each topic has a header of its own that reads as its documentation:
  *
+ * Running
  *   weft/run.h       start the runtime, its options, its statistics
- *   weft/submit.h    tasks for plain threads, which wait for the result
  *   weft/runner.h    several runs in one runtime
+ *   weft/submit.h    tasks for plain threads, which wait for the result
+ * Tasks
  *   weft/task.h      spawn, await, cancel, sleep, yield, names, the list of live tasks
- *   weft/graph.h     the call graph: who waits for whom, and which waits can never end
  *   weft/group.h     groups of tasks that end together
- *   weft/wait.h      gather, wait, select, as_completed, map: several things at once
- *   weft/future.h    results that arrive later, from anywhere
- *   weft/awaitable.h one type for everything that can be waited for, and how to make your own
- *   weft/gen.h       generators: functions that hand out items one by one
- *   weft/iter.h      one interface for all that gives items, collect and fold
- *   weft/typed.h     generators, queues and futures of which the compiler knows the items
+ *   weft/timeout.h   deadlines around any code: timeout scopes and wait_for
  *   weft/scope.h     cleanup on every way out: defer
  *   weft/local.h     values that go from a task to those that it starts
+ *   weft/call.h      callbacks: soon, later, at a time
+ *   weft/strand.h    the rules of a single-threaded program for a part of a run
+ * Waiting
+ *   weft/future.h    results that arrive later, from anywhere
+ *   weft/wait.h      gather, wait, select, as_completed, map: several things at once
+ *   weft/awaitable.h one type for everything that can be waited for, and how to make your own
+ *   weft/sync.h      locks, events, conditions, semaphores
+ *   weft/barrier.h   barriers, wait groups, what is done once
+ * Items
  *   weft/queue.h     queues between tasks, and from and to plain threads
  *   weft/channel.h   the latest value, or every item, from anybody to all
  *   weft/interval.h  something every so often
- *   weft/timeout.h   deadlines around any code: timeout scopes and wait_for
- *   weft/sync.h      locks, events, conditions, semaphores
- *   weft/barrier.h   barriers, wait groups, what is done once
+ *   weft/gen.h       generators: functions that hand out items one by one
+ *   weft/iter.h      one interface for all that gives items, collect and fold
+ *   weft/typed.h     generators, queues and futures of which the compiler knows the items
+ * Other threads and processes
  *   weft/offload.h   calls that block (threads) and jobs that must be isolated (processes)
+ * Looking on
  *   weft/report.h    failures that nobody is there to hear of: the error handler
  *   weft/debug.h     the debug mode
- *   weft/call.h      callbacks: soon, later, at a time
- *   weft/strand.h    the rules of a single-threaded program for a part of a run
+ *   weft/graph.h     the call graph: who waits for whom, and which waits can never end
+ *   weft/sim.h       simulation: a program's schedules, drawn from a seed and replayed
+ * And
  *   weft/errors.h    the error codes and their texts
  *   weft/time.h      nanoseconds
  *   weft/version.h   the version
