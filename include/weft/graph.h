@@ -3,7 +3,7 @@
  *
  *   weft_graph_print(weft_runtime_current(), WEFT_GRAPH_TREE, stderr);
  *
- *     #1 'main': waiting for a group
+ *     #1 'main': waiting for a group at main_task+0x51 (app.c:33)
  *     |-- #2 'left': waiting for a lock
  *     |   `-- holder #3 'right': waiting for a lock
  *     |       `-- holder #2 'left': see above
@@ -43,6 +43,7 @@ typedef struct weft_graph_task {
   const char *state;     /* "not begun", "running" (or ready to), "waiting" */
   const char *waits_for; /* "a lock"; NULL when it does not wait */
   const void *object;    /* the lock; NULL where there is none to name */
+  const char *place;     /* where in the program the call stands in which it waits; NULL: unknown */
   bool deadline;         /* its wait ends by itself at some time */
   bool endless;          /* its wait can never end */
   size_t awaits;         /* edges from it */

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "base/check.h"
+#include "base/sys.h"
 
 #if WEFT__SWITCH_ASM
 
@@ -69,6 +70,36 @@ void weft__context_where(const weft__context *c, struct weft__context_place *ret
   ret->sp = f + 1;
 }
 
+static bool copy(const void *from, void *to, size_t size) {
+  return weft__sys_peek(from, to, size) == (ssize_t)size;
+}
+
+int weft__context_callers(weft__context *const *context, const void **ret, int max) {
+  const weft__context *c;
+  void *sp;
+  struct frame f;
+  if (max < 1 || !copy(context, &c, sizeof c) || !copy(&c->sp, &sp, sizeof sp) ||
+      !copy(sp, &f, sizeof f))
+    return 0;
+  struct link {
+    struct link *next; /* the caller's */
+    const void *back;
+  } link;
+#if defined(__x86_64__)
+  struct link *fp = (struct link *)f.rbp;
+#else
+  struct link *fp = (struct link *)f.x29;
+#endif
+  int n = 0;
+  ret[n++] = (const void *)(uintptr_t)f.begin;
+  while (n < max && copy(fp, &link, sizeof link) && link.back) {
+    ret[n++] = link.back;
+    if (link.next <= fp) break;
+    fp = link.next;
+  }
+  return n;
+}
+
 #endif /* WEFT__SWITCH_ASM */
 
 #if WEFT__NOTES
@@ -91,8 +122,7 @@ static __attribute__((noinline)) void make_a_frame(void) {
   (void)escape; /* the address is dead, and nobody looks */
 }
 #else
-static inline void make_a_frame(void) {
-}
+static inline void make_a_frame(void) {}
 #endif
 
 /* The pad puts entry's frame deeper than the one of make_a_frame. */

@@ -116,6 +116,12 @@ struct weft__context_place {
 };
 void weft__context_where(const weft__context *c, struct weft__context_place *ret);
 
+/* Where a context stands that may run meanwhile: the address at which it continues and those that its
+ * callers return to, found by frame pointers, so only as far as all code has them. All is read by copies
+ * (weft__sys_peek): what is no frame ends the list, or is nonsense in it, which the caller recognises when
+ * he finds that the context did run. Returns how many; 0 where the platform does not tell. */
+int weft__context_callers(weft__context *const *c, const void **ret, int max);
+
 /* ---- below: implementation ---- */
 
 /* Saves the registers on the current stack and its pointer in *save, then continues at to. */

@@ -85,6 +85,10 @@ int weft__graph_lines_of(struct weft__runtime *rt, weft_graph_form form, weft_gr
 
 /* "#3 'name'" */
 void weft__graph_label(const struct weft__graph *g, uint32_t node, char *buf, size_t size);
+/* Where in the program the call stands in which n waits, as text; "" when that cannot be told, or when it
+ * waits no more. */
+void weft__graph_place(const struct weft__graph_node *n, char *buf, size_t size);
+
 /* "waiting for a lock, with a deadline" */
 void weft__graph_state(const struct weft__graph_node *n, char *buf, size_t size);
 

@@ -8,7 +8,7 @@
 #include "insight/graph.h"
 #include "insight/where.h"
 
-enum { LINE = 768, LABEL = 160, DEEPEST = 40 };
+enum { LINE = 960, LABEL = 160, STATE = 460, DEEPEST = 40, FRAMES = 16 };
 
 /* ---- words ---- */
 
@@ -32,6 +32,56 @@ void weft__graph_state(const struct weft__graph_node *n, char *buf, size_t size)
   snprintf(buf, size, "%s%s%s%s", state_word(n), n->kind ? " for " : "",
            n->kind ? n->kind->name : "",
            n->deadline && n->kind != &weft__waits_time ? ", with a deadline" : "");
+}
+
+/* A function of the library that a program calls, or one inside. */
+static bool is_public(const char *name) {
+  return strncmp(name, "weft_", 5) == 0 && name[5] != '_';
+}
+static bool is_ours(const char *name) {
+  return strncmp(name, "weft_", 5) == 0;
+}
+
+/* The place of the program in the list of callers, or -1: the first that is not the library's. A function
+ * without the library's prefix may still be one of its own, which then is called by a public one; but
+ * public functions that end in a call leave no trace. */
+static int find_program(const void *const *callers, int n) {
+  bool reached = false;
+  for (int i = 1; i < n; i++) {
+    char name[LABEL], outer[LABEL];
+    weft__where_symbol(callers[i], name, sizeof name);
+    reached |= is_public(name);
+    if (is_ours(name)) continue;
+    bool inside = false;
+    for (int k = i + 1; !reached && k < n && k <= i + 2; k++) {
+      weft__where_symbol(callers[k], outer, sizeof outer);
+      inside |= is_public(outer);
+    }
+    if (!inside) return i;
+  }
+  return -1;
+}
+
+void weft__graph_place(const struct weft__graph_node *n, char *buf, size_t size) {
+  const void *callers[FRAMES];
+  buf[0] = '\0';
+  if (weft__word_phase(n->word) != WEFT__PARKED) return;
+  int count = weft__context_callers(&n->task->ctx, callers, FRAMES);
+  if (!weft__graph_same_wait(n)) return;
+  int i = find_program(callers, count);
+  if (i < 0) return;
+  weft__where(callers[i], true, buf, size);
+  /* The body itself has ended in the call: what called the body (core/worker.c) is left. */
+  if (strncmp(buf, "task_entry+", 11) == 0) weft__where(n->fn, false, buf, size);
+}
+
+/* "waiting for a lock at f+0x12 (a.c:3), spawned at g+0x34 (a.c:9)" */
+static void put_state(const struct weft__graph_node *n, char *buf, size_t size) {
+  char state[96], place[LABEL], site[LABEL];
+  weft__graph_state(n, state, sizeof state);
+  weft__graph_place(n, place, sizeof place);
+  weft__where(n->site, true, site, sizeof site);
+  snprintf(buf, size, "%s%s%s, spawned at %s", state, place[0] ? " at " : "", place, site);
 }
 
 /* ---- the runtime ---- */
@@ -67,8 +117,9 @@ static weft_task handle_of(const struct weft__graph *g, uint32_t i) {
 static int visit_task(const struct weft__graph *g, uint32_t i, const weft_graph_visitor *v,
                       void *arg) {
   const struct weft__graph_node *n = &g->nodes[i];
-  char fn[LABEL], site[LABEL];
+  char fn[LABEL], site[LABEL], place[LABEL];
   weft__where(n->fn, false, fn, sizeof fn);
+  weft__graph_place(n, place, sizeof place);
   weft__where(n->site, true, site, sizeof site);
   weft_graph_task t = {
       .task = handle_of(g, i),
@@ -79,6 +130,7 @@ static int visit_task(const struct weft__graph *g, uint32_t i, const weft_graph_
       .state = state_word(n),
       .waits_for = n->kind ? n->kind->name : NULL,
       .object = n->object,
+      .place = place[0] ? place : NULL,
       .deadline = n->deadline,
       .endless = n->endless,
       .awaits = n->outs,
@@ -131,7 +183,7 @@ struct tree {
 
 /* The line of a node: `via` is the edge to it, or NULL for a root. */
 static void write_node(struct tree *t, uint32_t i, const struct weft__graph_link *via, bool again) {
-  char line[LINE], label[LABEL], state[96], site[LABEL];
+  char line[LINE], label[LABEL], state[STATE];
   size_t at = 0;
   uint32_t shown = t->depth < DEEPEST ? t->depth : DEEPEST;
   for (uint32_t d = 0; d + 1 < shown; d++) {
@@ -149,9 +201,8 @@ static void write_node(struct tree *t, uint32_t i, const struct weft__graph_link
   if (again) {
     snprintf(line + at, sizeof line - at, "%s%s: see above", holder, label);
   } else {
-    weft__graph_state(&t->g->nodes[i], state, sizeof state);
-    weft__where(t->g->nodes[i].site, true, site, sizeof site);
-    snprintf(line + at, sizeof line - at, "%s%s: %s, spawned at %s", holder, label, state, site);
+    put_state(&t->g->nodes[i], state, sizeof state);
+    snprintf(line + at, sizeof line - at, "%s%s: %s", holder, label, state);
   }
   t->fn(line, t->arg);
 }
@@ -265,7 +316,7 @@ int weft_graph_print(weft_runtime rt, weft_graph_form form, FILE *out) {
 /* ---- of one task ---- */
 
 static void write_way_up(struct tree *t, uint32_t node) {
-  char line[LINE], label[LABEL], state[96];
+  char line[LINE], label[LABEL], state[STATE];
   t->shown[node] = true;
   t->steps[t->depth++] = (struct step){node, 0};
   while (t->depth) {
@@ -278,7 +329,7 @@ static void write_way_up(struct tree *t, uint32_t node) {
     uint32_t from = t->g->links[t->g->in[n->first_in + s->child++]].from;
     int indent = (int)(t->depth < DEEPEST ? t->depth : DEEPEST) * 2;
     weft__graph_label(t->g, from, label, sizeof label);
-    weft__graph_state(&t->g->nodes[from], state, sizeof state);
+    put_state(&t->g->nodes[from], state, sizeof state);
     snprintf(line, sizeof line, "%*sawaited by %s: %s", indent, "", label,
              t->shown[from] ? "see above" : state);
     t->fn(line, t->arg);

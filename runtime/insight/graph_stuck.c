@@ -124,7 +124,8 @@ struct writing {
 
 static void write_link(const struct weft__graph *g, uint32_t from, const struct weft__graph_link *l,
                        struct writing *w) {
-  char who[160], whom[160] = "", site[160], line[640];
+  char who[160], whom[160] = "", site[160], place[160], line[900];
+  weft__graph_place(&g->nodes[from], place, sizeof place);
   weft__graph_label(g, from, who, sizeof who);
   if (l) weft__graph_label(g, l->to, whom, sizeof whom);
   weft__where(g->nodes[from].site, true, site, sizeof site);
@@ -132,7 +133,8 @@ static void write_link(const struct weft__graph *g, uint32_t from, const struct 
                       : l->via == WEFT_GRAPH_LOCK  ? "waits for a lock held by "
                       : l->via == WEFT_GRAPH_GROUP ? "joins a group with "
                                                    : "awaits ";
-  snprintf(line, sizeof line, "  %s, spawned at %s, %s%s", who, site, waits, whom);
+  snprintf(line, sizeof line, "  %s, spawned at %s, %s%s%s%s", who, site, waits, whom,
+           place[0] ? ", at " : "", place);
   w->fn(line, w->arg);
   w->told[from] = true;
 }
