@@ -290,7 +290,7 @@ static void a_deadlock_is_reported_with_its_tasks_and_ends(void **state) {
     struct log_capture log = LOG_CAPTURE_INIT;
     weft_run_opts o = {.seed = seed, .log = log_capture_line, .log_arg = &log};
     CHECK_INT(weft_run(deadlock, NULL, &o), WEFT_EDEADLK);
-    CHECK_INT(log_capture_count(&log, "deadlock"), 1);
+    CHECK_INT(log_capture_count(&log, ": deadlock: "), 1);
     CHECK_INT(log_capture_count(&log, "'the other' waiting"), 1);
   }
 }
