@@ -37,6 +37,26 @@ static void leftovers(void) {
   scene_run(leave_much, NULL, &(weft_run_opts){.workers = 2});
 }
 
+static int leave_some(void *arg) {
+  (void)arg;
+  scene_enter();
+  for (int i = 0; i < 4; i++) STEP(weft_detach(weft_spawn(scene_park, NULL, NULL)), 0, WEFT_ENOMEM);
+  STEP(weft_await(weft_spawn(scene_yield_seven, NULL, NULL)), 7, WEFT_ENOMEM);
+  STEP(weft_yield(), 0, 0);
+  return scene_leave(0);
+}
+
+static void runner(void) {
+  weft_runner r;
+  weft_run_opts opts = scene_opts(&(weft_run_opts){.workers = 2});
+  if (STEP(weft_runner_open(&r, &opts), 0, RUN_CODES) != 0) return;
+  for (int i = 0; i < 3; i++) {
+    STEP(weft_runner_run(&r, leave_some, NULL), 0, WEFT_ENOMEM);
+    STEP(weft_submit(weft_runner_runtime(&r), scene_park, NULL, NULL), 0, WEFT_ENOMEM);
+  }
+  HOLDS(weft_runner_close(&r) == 0);
+}
+
 /* ---- two runtimes ---- */
 
 static int some_work(void *arg) {
@@ -79,14 +99,14 @@ static void old_guards(void) {
 }
 
 static void no_threads(void) {
-  scene_run(some_work, NULL,
-            &(weft_run_opts){.workers = 1, .no_reserve = true, .no_spin = true});
+  scene_run(some_work, NULL, &(weft_run_opts){.workers = 1, .no_reserve = true, .no_spin = true});
 }
 
 const struct scenario weft_faults_life_scenarios[] = {
     {"run_default", "a run with as many workers as CPUs", run_default, SCENARIO_ANY},
     {"run_four", "a run with four workers", run_four, SCENARIO_ANY},
     {"leftovers", "tasks that are there when the main task ends", leftovers, SCENARIO_ANY},
+    {"runner", "three runs in one runtime, which leave tasks behind", runner, SCENARIO_ANY},
     {"two_runtimes", "two runtimes at a time", two_runtimes, SCENARIO_REAL},
     {"migrate", "a move at every suspension", migrate, SCENARIO_ANY},
     {"old_guards", "stacks guarded by mprotect", old_guards, SCENARIO_ANY},

@@ -1,6 +1,7 @@
 /* The blocking pool, and threads that are not the runtime's. */
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "scene.h"
@@ -135,6 +136,46 @@ static void submit(void) {
   scene_run(be_submitted_to, NULL, &(weft_run_opts){.workers = 2});
 }
 
+struct waiter {
+  weft_runtime rt;
+  atomic_bool over;
+};
+
+static void *submit_and_wait(void *arg) {
+  struct waiter *w = arg;
+  weft_runtime rt = w->rt;
+  for (int i = 0; i < 5; i++) {
+    weft_submission *s;
+    int code = 7;
+    STEP(weft_submit_wait(rt, scene_yield_seven, NULL, NULL, WEFT_FOREVER), 7, WEFT_ENOMEM);
+    if (STEP(weft_submit_start(rt, scene_park, NULL, NULL, &s), 0, WEFT_ENOMEM) != 0) continue;
+    int r = weft_submission_wait(s, weft_us(20), NULL); /* 0: it had no stack */
+    HOLDS(r == WEFT_ETIMEDOUT || r == 0);
+    HOLDS(weft_submission_cancel(s) >= 0);
+    HOLDS(weft_submission_wait(s, WEFT_FOREVER, &code) == 0);
+    STEP(code, WEFT_ECANCELED, WEFT_ENOMEM);
+    weft_submission_free(s);
+  }
+  atomic_store(&w->over, true);
+  return NULL;
+}
+
+static int be_waited_for(void *arg) {
+  struct waiter w = {.rt = weft_runtime_current()};
+  pthread_t thread;
+  (void)arg;
+  scene_enter();
+  if (pthread_create(&thread, NULL, submit_and_wait, &w) == 0) {
+    while (!atomic_load(&w.over)) STEP(weft_sleep(weft_us(100)), 0, WEFT_ENOMEM);
+    pthread_join(thread, NULL);
+  }
+  return scene_leave(0);
+}
+
+static void submission(void) {
+  scene_run(be_waited_for, NULL, &(weft_run_opts){.workers = 2});
+}
+
 /* ---- reserves: a worker that is busy while a timer is due ---- */
 
 static int hog(void *arg) {
@@ -165,6 +206,7 @@ const struct scenario weft_faults_thread_scenarios[] = {
     {"pool_growth", "jobs that block, so that the pool grows", pool_growth, SCENARIO_REAL},
     {"pool_withdraw", "jobs that are cancelled", pool_withdraw, SCENARIO_REAL},
     {"submit", "tasks from a thread that is not the runtime's", submit, SCENARIO_REAL},
+    {"submission", "a thread that waits for its tasks", submission, SCENARIO_REAL},
     {"reserve", "a hog and timers", reserve, SCENARIO_REAL},
     {0},
 };

@@ -51,9 +51,14 @@ static void on_log(const char *line, void *arg) {
   fprintf(stderr, "log: %s\n", line);
 }
 
-int scene_run(weft_fn main_task, void *arg, const weft_run_opts *opts) {
+weft_run_opts scene_opts(const weft_run_opts *opts) {
   weft_run_opts with_log = *opts;
   with_log.log = on_log;
+  return with_log;
+}
+
+int scene_run(weft_fn main_task, void *arg, const weft_run_opts *opts) {
+  weft_run_opts with_log = scene_opts(opts);
   return STEP(weft_run(main_task, arg, &with_log), 0, RUN_CODES);
 }
 

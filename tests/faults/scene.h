@@ -57,6 +57,9 @@ bool scene_wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Runs main_task in a runtime with the scene's log. Its code is to be 0. */
 int scene_run(weft_fn main_task, void *arg, const weft_run_opts *opts);
 
+/* The same options with the scene's log, for who runs otherwise. */
+weft_run_opts scene_opts(const weft_run_opts *opts);
+
 /* The first and the last thing that a task body does. */
 void scene_enter(void);
 int scene_leave(int code);
