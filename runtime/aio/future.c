@@ -173,8 +173,10 @@ static int watch(void *object, uint64_t key, weft_watch *w, int *ret_code) {
   struct weft_future *f = object;
   weft__spin_lock(&f->lock);
   bool over = weft__future_state(f) != WEFT__FUTURE_PENDING;
-  if (!over) weft__list_push_back(&f->waiting, &w->rec.link);
+  bool self = !over && f->of == w->rec.task && f->of;
+  if (!over && !self) weft__list_push_back(&f->waiting, &w->rec.link);
   weft__spin_unlock(&f->lock);
+  if (self) return WEFT_ESELF;
   if (!over) return 0;
   note_seen(f);
   *ret_code = f->code;

@@ -41,6 +41,8 @@ struct weft_future {
   /* Asks for the end of a future that is not its canceller's to end: 1 when asked; NULL for others.
    * Constant before it is shared with anyone. */
   int (*cancel)(struct weft_future *f);
+  const struct weft__task
+      *of; /* likewise: the task whose end it is, which cannot wait for it, or NULL */
 
   _Alignas(16) unsigned char value[]; /* written before the state */
 };

@@ -58,6 +58,7 @@ int weft_task_share(weft_task h, weft_future **ret) {
   s->watch = (weft_watch){.rec = {.task = cur, .gate = &s->gate}, .taken = true};
   weft__list_init(&s->watch.rec.link);
   f->cancel = cancel;
+  f->of = a.object;
   weft_future_ref(f);
   *ret = f;
   int code = 0;

@@ -521,6 +521,21 @@ static void F7_a_shared_task_that_fails_unseen_is_reported_once(void **state) {
   if (!CHECK_INT(log_capture_count(&log, "failed"), 1)) log_capture_print(&log);
 }
 
+static int await_own_future(void *arg) {
+  struct awaited *a = arg;
+  CHECK_INT(latch_wait(a->waiting, 1), 0);
+  return weft_future_await(a->f, NULL);
+}
+
+TASK_TEST(T13_awaiting_ones_own_future_is_a_named_error) {
+  struct latch shared = {0};
+  struct awaited a = {.waiting = &shared};
+  CHECK_INT(weft_task_share(weft_spawn(await_own_future, &a, NULL), &a.f), 0);
+  latch_hit(&shared);
+  CHECK_INT(weft_future_await(a.f, NULL), WEFT_ESELF);
+  weft_future_unref(a.f);
+}
+
 TASK_TEST(sharing_a_handle_that_was_consumed_is_refused) {
   weft_task t = weft_spawn(return_seven, NULL, NULL);
   CHECK_INT(weft_await(t), 7);
@@ -558,6 +573,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(T9_cancelling_one_awaiter_of_a_shared_task_cancels_it_for_all),
     cmocka_unit_test(T8_a_shared_task_that_refuses_its_cancel_does_not_interrupt_the_awaiter),
     cmocka_unit_test(F7_a_shared_task_that_fails_unseen_is_reported_once),
+    cmocka_unit_test(T13_awaiting_ones_own_future_is_a_named_error),
     cmocka_unit_test(sharing_a_handle_that_was_consumed_is_refused),
 };
 
