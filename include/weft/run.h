@@ -41,7 +41,7 @@ typedef struct weft_run_opts {
   bool no_reserve;   /* no reserve threads: while every worker is busy in a long slice, timers
                                and I/O wait as they do in asyncio */
   bool no_spin;      /* an idle worker goes to sleep at once instead of searching a while */
-  bool no_sigint;    /* leave SIGINT alone */
+  bool no_sigint;    /* leave SIGINT alone (see weft_run) */
   size_t stack_size; /* stack of a task in bytes; default 64 KiB; at least
                                WEFT_STACK_MIN */
   weft_ns
@@ -49,12 +49,12 @@ typedef struct weft_run_opts {
                                pool jobs that still run; default: for tasks without limit, then
                                for jobs 300 s */
   unsigned blocking_threads; /* most threads of the blocking pool; default 512 */
-  bool debug;      /* debug mode (weft/debug.h); default: WEFT_DEBUG=1 in the environment */
+  bool debug;         /* debug mode (weft/debug.h); default: WEFT_DEBUG=1 in the environment */
   weft_ns slow_slice; /* debug mode: a task that keeps its worker for longer is reported;
                          default: 100 ms */
-  uint64_t seed;   /* not 0: simulate, with this seed (weft/sim.h); default: WEFT_SEED when
+  uint64_t seed;      /* not 0: simulate, with this seed (weft/sim.h); default: WEFT_SEED when
                                it is set, else real threads */
-  weft_log_fn log; /* default: stderr */
+  weft_log_fn log;    /* default: stderr */
   void *log_arg;
   weft_error_fn on_error; /* the error handler (weft/report.h); default: a line to the log */
   void *on_error_arg;
@@ -68,8 +68,15 @@ enum {
 /* Runs fn(arg) as the main task and returns its code.
  * [any thread that is not in a runtime] blocks the thread until the main task has returned.
  * After that: every task still alive is cancelled and awaited (one that is left is named every second
- * to the log), the blocking pool is joined, the threads end, all memory is given back.
+ * to the log), what is open is closed (generators), the blocking pool is joined, the threads end, all
+ * memory is given back.
+ * SIGINT, on the process's main thread and while its disposition is the default: the first one cancels the
+ * main task, the second one ends the process, as does one that comes after the main task's end. A
+ * main task that ends cancelled by nothing else is answered with WEFT_EINTR; one that catches the
+ * cancel and returns something else keeps its code. .no_sigint leaves the signal alone, as a simulation
+ * does.
  * Returns the main task's code, or
+ *   WEFT_EINTR      SIGINT, as above
  *   WEFT_EINVAL     an option is out of range, WEFT_WORKERS is not a number in range, or WEFT_SEED none
  *   WEFT_EBUSY      a simulation (weft/sim.h) runs in this process, or this was to be one and another
  *                   runtime runs

@@ -295,6 +295,22 @@ static void a_deadlock_is_reported_with_its_tasks_and_ends(void **state) {
   }
 }
 
+/* Its tasks were cancelled and have ended: the next run finds a sound runtime. */
+static void a_runner_survives_a_deadlock_in_one_of_its_runs(void **state) {
+  (void)state;
+  for (uint64_t seed = 1; seed <= 20; seed++) {
+    struct log_capture log = LOG_CAPTURE_INIT;
+    weft_run_opts o = {.seed = seed, .log = log_capture_line, .log_arg = &log};
+    weft_runner r;
+    if (!CHECK_INT(weft_runner_open(&r, &o), 0)) return;
+    CHECK_INT(weft_runner_run(&r, return_seven, NULL), 7);
+    CHECK_INT(weft_runner_run(&r, deadlock, NULL), WEFT_EDEADLK);
+    CHECK_INT(weft_runner_run(&r, return_seven, NULL), 7);
+    CHECK_INT(weft_runner_close(&r), 0);
+    CHECK_INT(log_capture_count(&log, ": deadlock: "), 1);
+  }
+}
+
 static void a_sleep_for_ever_is_a_deadlock(void **state) {
   struct log_capture log = LOG_CAPTURE_INIT;
   (void)state;
@@ -569,6 +585,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(outside_of_a_simulation_its_calls_do_nothing),
     cmocka_unit_test(inside_the_seed_is_known),
     cmocka_unit_test(a_log_is_not_followed_into_itself),
+    cmocka_unit_test(a_runner_survives_a_deadlock_in_one_of_its_runs),
     cmocka_unit_test(a_sleep_for_ever_is_a_deadlock),
     cmocka_unit_test(tasks_that_survive_their_cancel_do_not_make_a_run_endless),
     cmocka_unit_test(a_job_has_the_stack_of_a_thread),
