@@ -13,13 +13,13 @@
 extern const struct scenario scenarios_calls[], scenarios_cancel[], scenarios_combine[],
     scenarios_contexts[], scenarios_futures[], scenarios_generators[], scenarios_groups[],
     scenarios_programs[], scenarios_queues[], scenarios_scopes[], scenarios_sync[],
-    scenarios_tasks[], scenarios_timeouts[], scenarios_waits[];
+    scenarios_tasks[], scenarios_timeouts[], scenarios_turns[], scenarios_waits[];
 
 static const struct scenario *const all[] = {
     scenarios_calls,    scenarios_cancel,     scenarios_combine, scenarios_contexts,
     scenarios_futures,  scenarios_generators, scenarios_groups,  scenarios_programs,
     scenarios_queues,   scenarios_scopes,     scenarios_sync,    scenarios_tasks,
-    scenarios_timeouts, scenarios_waits};
+    scenarios_timeouts, scenarios_turns,      scenarios_waits};
 
 void trace(const char *format, ...) {
   va_list args;
