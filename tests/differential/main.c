@@ -1,12 +1,14 @@
-/* The weft side of the differential test. Plays one scenario in a simulated run in exact mode, whose
- * seed is WEFT_SEED: the order must be the same with all of them.
+/* The weft side of the differential test. Plays one scenario in a simulated run, whose seed is WEFT_SEED:
+ * the order must be the same with all of them.
  *
  *   differential --list
- *   differential SCENARIO
+ *   differential exact SCENARIO      in exact mode
+ *   differential strand SCENARIO     in a strand of a run with four workers
  */
 #include "scene.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -78,14 +80,24 @@ static int list(void) {
   return 0;
 }
 
+static int in_strand(void *scenario) {
+  return weft_strand_run(((const struct scenario *)scenario)->run, NULL);
+}
+
+static int play(const struct scenario *s, bool strand) {
+  if (!strand) return weft_run(s->run, NULL, &(weft_run_opts){.workers = 1, .exact = true});
+  return weft_run(in_strand, (void *)(uintptr_t)s, &(weft_run_opts){.workers = 4});
+}
+
 int main(int argc, char **argv) {
   if (argc == 2 && strcmp(argv[1], "--list") == 0) return list();
-  const struct scenario *s = argc == 2 ? find(argv[1]) : NULL;
-  if (!s) {
-    fprintf(stderr, "usage: %s --list | SCENARIO\n", argv[0]);
+  const struct scenario *s = argc == 3 ? find(argv[2]) : NULL;
+  bool strand = s && strcmp(argv[1], "strand") == 0;
+  if (!s || (!strand && strcmp(argv[1], "exact") != 0)) {
+    fprintf(stderr, "usage: %s --list | exact SCENARIO | strand SCENARIO\n", argv[0]);
     return 2;
   }
-  int r = weft_run(s->run, NULL, &(weft_run_opts){.workers = 1, .exact = true});
+  int r = play(s, strand);
   if (r < 0) fprintf(stderr, "%s: %s\n", s->name, weft_strerror(r));
   return r < 0;
 }

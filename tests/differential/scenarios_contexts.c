@@ -25,6 +25,7 @@ static void see_as(const char *name) {
 
 struct change {
   const char *name, *value;
+  int seconds;
 };
 
 static int change(void *arg) {
@@ -32,14 +33,14 @@ static int change(void *arg) {
   char child[32];
   see_as(c->name);
   set_user(c->value);
-  nap(1);
+  nap(c->seconds);
   see_as(c->name);
   snprintf(child, sizeof child, "%s's child", c->name);
   return weft_await(weft_spawn(see, child, NULL));
 }
 
 SCENARIO(a_task_has_a_copy_of_its_creators_context) {
-  struct change a = {"a", "bob"}, b = {"b", "cay"};
+  struct change a = {"a", "bob", 1}, b = {"b", "cay", 2};
   see_as("before");
   set_user("ann");
   weft_task t = weft_spawn(change, &a, NULL), u = weft_spawn(change, &b, NULL);
@@ -73,7 +74,7 @@ SCENARIO(a_set_may_be_taken_back) {
 }
 
 SCENARIO(a_context_is_given_to_a_task) {
-  struct change c = {"task", "cay"};
+  struct change c = {"task", "cay", 1};
   weft_context *context = NULL;
   set_user("ann");
   weft_context_copy(&context);

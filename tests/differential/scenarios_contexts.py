@@ -15,10 +15,10 @@ async def look(name):
     see(name)
 
 
-async def change(name, value):
+async def change(name, value, seconds):
     see(name)
     user.set(value)
-    await asyncio.sleep(1)
+    await asyncio.sleep(seconds)
     see(name)
     await asyncio.create_task(look(f"{name}'s child"))
 
@@ -27,7 +27,7 @@ async def change(name, value):
 async def a_task_has_a_copy_of_its_creators_context():
     await look("before")
     user.set("ann")
-    tasks = [asyncio.create_task(change("a", "bob")), asyncio.create_task(change("b", "cay"))]
+    tasks = [asyncio.create_task(change("a", "bob", 1)), asyncio.create_task(change("b", "cay", 2))]
     user.set("dan")
     for task in tasks:
         await task
@@ -63,7 +63,7 @@ async def a_context_is_given_to_a_task():
     user.set("ann")
     context = contextvars.copy_context()
     user.set("bob")
-    await asyncio.create_task(change("task", "cay"), context=context)
+    await asyncio.create_task(change("task", "cay", 1), context=context)
     see("main")
     trace(f"the context has {context[user]}")
     context.run(see, "inside")

@@ -332,7 +332,7 @@ SCENARIO(a_bounded_semaphore_takes_no_more_back) {
   weft_sem_release(&s);
   if (weft_sem_release(&s) == WEFT_EOVERFLOW) trace("released too often");
   weft_task t[] = {join(hold_permit, (struct part){"a", &s, 1, 1}),
-                   join(hold_permit, (struct part){"b", &s, 1, 1}),
+                   join(hold_permit, (struct part){"b", &s, 3, 1}),
                    join(hold_permit, (struct part){"c", &s, 1, 1})};
   await_all(t, 3);
 }

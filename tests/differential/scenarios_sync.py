@@ -269,7 +269,8 @@ async def a_bounded_semaphore_takes_no_more_back():
         semaphore.release()
     except ValueError:
         trace("released too often")
-    tasks = [asyncio.create_task(hold(name, semaphore, 1)) for name in ("a", "b", "c")]
+    tasks = [asyncio.create_task(hold(name, semaphore, seconds))
+             for name, seconds in (("a", 1), ("b", 3), ("c", 1))]
     for task in tasks:
         await task
 

@@ -1,5 +1,5 @@
 /* The differential test: scenarios that are written twice, in Python for asyncio (scenarios_*.py) and
- * in C for weft's exact mode (scenarios_*.c), under the same name. Both print what happens, one line
+ * in C for weft's exact mode and its strands (scenarios_*.c), under the same name. Both print what happens, one line
  * for each event, and the lines must be equal.
  *
  * Time is virtual on both sides and passes when nothing can run, so that a scenario's order is the
