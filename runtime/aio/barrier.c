@@ -30,6 +30,8 @@ static bool usable(const struct barrier *b) {
 }
 
 int weft_barrier_init(weft_barrier *barrier, int parties) {
+  int r = weft__sync_enter_any();
+  if (r < 0) return r;
   if (parties < 1) return WEFT_EINVAL;
   memset(barrier, 0, sizeof *barrier);
   *barrier = (weft_barrier)WEFT_BARRIER_INIT(parties);

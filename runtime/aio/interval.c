@@ -15,6 +15,7 @@ static weft_ns later(weft_ns at, weft_ns by) {
 
 int weft_interval_init(weft_interval *i, weft_ns period, const weft_interval_opts *opts) {
   static const weft_interval_opts defaults;
+  if (weft__in_child()) return WEFT_ECHILD;
   if (!opts) opts = &defaults;
   if (period < 1 || (unsigned)opts->missed > WEFT_INTERVAL_SKIP) return WEFT_EINVAL;
   *i = (weft_interval){.period_ = period, .policy_ = opts->missed};

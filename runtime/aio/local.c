@@ -96,6 +96,7 @@ void *weft_local_get(const weft_local *local, void *fallback) {
 /* ---- contexts ---- */
 
 static int make_context(struct weft__locals *map, weft_context **ret) {
+  if (weft__in_child()) return WEFT_ECHILD; /* no task is current there, so there is no map */
   weft_context *ctx = weft__zalloc(sizeof *ctx);
   if (!ctx) {
     weft__locals_drop(map);
@@ -144,5 +145,6 @@ void *weft_context_get(weft_context *ctx, const weft_local *local, void *fallbac
 
 int weft_context_set(weft_context *ctx, const weft_local *local, void *value) {
   weft__env env = (weft__env)ctx | 1;
+  if (weft__in_child()) return WEFT_ECHILD; /* its lock may be held by a thread that is not here */
   return ctx && local ? set_in(&env, local, value, NULL) : WEFT_EINVAL;
 }

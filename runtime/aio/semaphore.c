@@ -31,6 +31,8 @@ static bool full(const struct sem *s, uint64_t word) {
 }
 
 int weft_sem_init(weft_sem *sem, int n, bool bounded) {
+  int r = weft__sync_enter_any();
+  if (r < 0) return r;
   if (n < 0) return WEFT_EINVAL;
   memset(sem, 0, sizeof *sem);
   *sem = bounded ? (weft_sem)WEFT_BOUNDED_SEM_INIT(n) : (weft_sem)WEFT_SEM_INIT(n);

@@ -21,6 +21,14 @@ static int wrong;
     }                                                                                              \
   } while (0)
 
+/* Counts a cleanup. */
+static int add_one(void *arg) {
+  ++*(int *)arg;
+  return 0;
+}
+
+static weft_context *before_the_fork;
+
 static int call_everything(weft_task t, weft_runtime rt) {
   weft_timeout s;
   weft_group g = WEFT_GROUP_INIT;
@@ -54,6 +62,18 @@ static int call_everything(weft_task t, weft_runtime rt) {
   EXPECT(weft_worker_count(), WEFT_ECHILD);
   EXPECT(weft_stats_read(&stats), WEFT_ECHILD);
   EXPECT(weft_stats_worker(0, &worker), WEFT_ECHILD);
+  weft_context *context = NULL;
+  static const weft_local local = WEFT_LOCAL_INIT("number", NULL);
+  EXPECT(weft_context_new(&context), WEFT_ECHILD);
+  EXPECT(weft_context_copy(&context), WEFT_ECHILD);
+  EXPECT(context != NULL, 0);
+  EXPECT(weft_context_set(before_the_fork, &local, &runs), WEFT_ECHILD);
+  weft_barrier barrier;
+  weft_sem sem;
+  weft_interval interval;
+  EXPECT(weft_barrier_init(&barrier, 2), WEFT_ECHILD);
+  EXPECT(weft_sem_init(&sem, 2, false), WEFT_ECHILD);
+  EXPECT(weft_interval_init(&interval, weft_ms(1), NULL), WEFT_ECHILD);
   EXPECT(weft_current().slot_ != NULL, 0);
   EXPECT(weft_cancel_catch(), 0);
   EXPECT(latch_hits(&runs), 0);
@@ -61,6 +81,12 @@ static int call_everything(weft_task t, weft_runtime rt) {
   weft_shield_end();
   /* What asks nothing of the runtime still works. */
   EXPECT(weft_now() > 0, 1);
+  weft_scope scope = WEFT_SCOPE_INIT;
+  int cleanups = 0;
+  EXPECT(weft_scope_reserve(&scope, 10), 0);
+  EXPECT(weft_scope_defer(&scope, add_one, &cleanups), 0);
+  EXPECT(weft_scope_exit(&scope, 3), 3);
+  EXPECT(cleanups, 1);
   EXPECT(strcmp(weft_err_name(WEFT_ECHILD), "WEFT_ECHILD"), 0);
   return wrong;
 }
@@ -76,11 +102,13 @@ TASK_TEST(in_a_child_forked_by_a_task_every_call_is_echild) {
   weft_runtime rt = weft_runtime_current();
   weft_task t = weft_spawn(hit_and_park, &parked, NULL);
   CHECK_INT(latch_wait(&parked, 1), 0);
+  CHECK_INT(weft_context_new(&before_the_fork), 0);
   fflush(NULL);
   pid_t child = fork();
   if (child == 0) _exit(call_everything(t, rt) ? 1 : 0);
   CHECK(child > 0);
   CHECK_INT(exit_code_of(child), 0);
+  weft_context_free(before_the_fork);
   /* The parent is unharmed. */
   CHECK_INT(weft_yield(), 0);
   CHECK_INT(weft_await(weft_spawn(return_seven, NULL, NULL)), 7);
@@ -141,9 +169,11 @@ TASK_TEST(in_a_child_forked_by_a_foreign_thread_every_call_is_echild) {
                           .rt = weft_runtime_current()};
   pthread_t thread;
   CHECK_INT(latch_wait(&parked, 1), 0);
+  CHECK_INT(weft_context_new(&before_the_fork), 0);
   fflush(NULL);
   if (!CHECK_INT(pthread_create(&thread, NULL, fork_on_a_thread, &s), 0)) return;
   pthread_join(thread, NULL);
+  weft_context_free(before_the_fork);
   CHECK_INT(s.exit_code, 0);
   CHECK_INT(weft_cancel(s.t), 1);
   CHECK_INT(weft_await(s.t), WEFT_ECANCELED);
