@@ -5,9 +5,13 @@
  *     weft_group_spawn(&g, fetch, &jobs[i], NULL);
  *   return weft_group_join(&g);
  *
- * A group lives on the stack of the task that owns it and owns the tasks spawned into it. By default the
- * first child that fails cancels its siblings. Join always waits for every child, also when its caller
- * is cancelled; so arguments on the owner's stack are safe.
+ * A group lives on the stack of the task that owns it and owns the tasks spawned into it. The frame that
+ * holds it must not be left before weft_group_join or weft_group_exit has returned, on no path, errors
+ * included: the children go on, and their ends are written to memory that is something else by then.
+ * A forgotten join is a use after free, not an error that weft could return.
+ *
+ * By default the first child that fails cancels its siblings. Join always waits for every child, also when
+ * its caller is cancelled; so arguments on the owner's stack are safe.
  *
  * When the owner does work of its own before it joins, it enters the group, and a failure interrupts
  * that work too, as in asyncio's `async with`:
@@ -85,7 +89,10 @@ int weft_group_enter(weft_group *g);
  * with FAIL_FAST it is an error of the group; with COLLECT it is the code of this index.
  * WEFT_ENOMEM, WEFT_EINVAL, WEFT_ECANCELED (the caller was cancelled while waiting for a place, or the
  * group is being cancelled: fn will not run, and that is no error of the group), WEFT_ESTATE after the join
- * (the group is as it was), WEFT_ENOTASK. Children may spawn into their group while it is joined.
+ * (the group is as it was), WEFT_ENOTASK. Children may spawn into their group while it is joined; with
+ * .limit a child that spawns keeps its own place while it waits for another. When every child does,
+ * none of them would ever end: the last one is told WEFT_EDEADLK (fn will not run, the group is as it
+ * was). So with .limit = 1 a child cannot spawn into its group.
  * [task] [suspends only with .limit] [cancel point only with .limit]. asyncio: TaskGroup.create_task */
 int weft_group_spawn(weft_group *g, weft_fn fn, void *arg, const weft_spawn_opts *opts);
 

@@ -86,9 +86,30 @@ void weft__group_begin(struct weft__group *g) {
 
 /* ---- spawning ---- */
 
+/* t is a child, which keeps its place for as long as it waits for another: until a deadline at most, if
+ * it has one. By t, or while its wait is open. */
+static bool keeps_its_place(const struct weft__group *g, struct weft__task *t) {
+  return weft__load_relaxed_ptr(&t->owner) == &g->owner && (t->limit == WEFT__NEVER || t->shield);
+}
+
+/* No place would ever come to t: it is a child, and every other one waits for a place, too. A place that
+ * was passed on is alive beside its holder's, so `stuck` reaches `live` only when there is none; but it
+ * counts waiters until they have run again, so those whose cancel has ended their wait are looked for. */
+static bool would_wait_for_itself(struct weft__group *g, struct weft__task *t) {
+  if (weft__load_relaxed_ptr(&t->owner) != &g->owner || g->stuck + 1 != g->live) return false;
+  uint32_t n = 1;
+  weft__list_foreach(l, &g->spawners.waiters) {
+    const struct weft__waiter *rec = weft__container_of(l, struct weft__waiter, link);
+    uint64_t word = weft__load_acquire_u64(&rec->task->word);
+    bool waits = (word & WEFT__TICKET_MASK) == rec->ticket && weft__word_waiting(word);
+    n += waits && keeps_its_place(g, rec->task);
+  }
+  return n == g->live;
+}
+
 /* Takes a place, waiting for one if there is a limit. 0 with a place and the lock held; else without a
  * place, the lock being held all the same. */
-static int take_place(struct weft__group *g) {
+static int take_place(struct weft__group *g, struct weft__task *t) {
   weft__spin_lock(&g->lock);
   if (g->joined) return WEFT_ESTATE;
   weft__group_begin(g);
@@ -97,9 +118,13 @@ static int take_place(struct weft__group *g) {
     g->live++;
     return 0;
   }
+  if (would_wait_for_itself(g, t)) return WEFT_EDEADLK;
   static const struct weft__wait_kind place = {"a place in a group"};
+  bool stuck = keeps_its_place(g, t);
+  g->stuck += stuck;
   int r = weft__waitq_wait(&g->spawners, &g->lock, &place, g);
   weft__spin_lock(&g->lock);
+  g->stuck -= stuck;
   return r;
 }
 
@@ -193,9 +218,10 @@ void weft_group_init(weft_group *group, const weft_group_opts *opts) {
 int weft_group_spawn(weft_group *group, weft_fn fn, void *arg, const weft_spawn_opts *opts) {
   struct weft__group *g = weft__group_of(group);
   const struct order o = {fn, arg, opts, __builtin_return_address(0)};
-  if (!weft__current_task()) return weft__no_task();
-  int r = take_place(g);
-  if (r == WEFT_ESTATE) {
+  struct weft__task *cur = weft__current_task();
+  if (!cur) return weft__no_task();
+  int r = take_place(g, cur);
+  if (r == WEFT_ESTATE || r == WEFT_EDEADLK) {
     weft__spin_unlock(&g->lock);
     return r;
   }

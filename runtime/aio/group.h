@@ -38,6 +38,7 @@ struct weft__group {
   int first_error;             /* of those that are join's result */
   struct weft__list children;  /* through siblings */
   struct weft__waitq spawners; /* waiting for a place */
+  uint32_t stuck;              /* children among them that nothing but a place or a cancel wakes */
   struct weft__waitq stoppers; /* waiting for the last child */
   struct weft__task *joiner;   /* whose wait `ticket` is, or NULL */
   weft__ticket ticket;

@@ -471,6 +471,109 @@ TASK_TEST(a_failure_frees_who_waits_for_a_place) {
   CHECK_INT(latch_hits(&runs), 0);
 }
 
+/* ---- a limit, and children that spawn ---- */
+
+struct spawners {
+  weft_group g;
+  struct latch waits, ran, go;
+  atomic_int told; /* spawns that were answered WEFT_EDEADLK */
+};
+
+/* Spawns into its own group, which is full. */
+static int spawn_into_own_group(void *arg) {
+  struct spawners *s = arg;
+  latch_hit(&s->waits);
+  int r = weft_group_spawn(&s->g, hit_and_return, &s->ran, NULL);
+  if (r == WEFT_EDEADLK) atomic_fetch_add(&s->told, 1);
+  return r == WEFT_EDEADLK ? 0 : r;
+}
+
+TASK_TEST(a_child_that_could_only_wait_for_its_own_place_is_told) {
+  struct spawners s = {0};
+  weft_group_init(&s.g, &(weft_group_opts){.limit = 1});
+  CHECK_INT(weft_group_spawn(&s.g, spawn_into_own_group, &s, NULL), 0);
+  CHECK_INT(weft_group_spawn(&s.g, hit_and_return, &s.ran, NULL), 0); /* the group is as it was */
+  CHECK_INT(weft_group_join(&s.g), 0);
+  CHECK_INT(atomic_load(&s.told), 1);
+  CHECK_INT(latch_hits(&s.ran), 1);
+  CHECK_UINT(weft_group_errors(&s.g, NULL, 0), 0);
+}
+
+TASK_TEST(a_refused_spawn_of_a_child_has_no_place_among_the_codes) {
+  struct spawners s = {0};
+  weft_group_init(&s.g, &(weft_group_opts){.limit = 1, .on_error = WEFT_GROUP_COLLECT});
+  CHECK_INT(weft_group_spawn(&s.g, spawn_into_own_group, &s, NULL), 0);
+  CHECK_INT(weft_group_spawn(&s.g, return_seven, NULL, NULL), 0);
+  CHECK_INT(weft_group_join(&s.g), 0);
+  CHECK_INT(weft_group_status(&s.g, 0), 0);
+  CHECK_INT(weft_group_status(&s.g, 1), 7);
+  CHECK_INT(weft_group_status(&s.g, 2), WEFT_EINVAL);
+  weft_group_done(&s.g);
+}
+
+static int spawn_when_both_are_there(void *arg) {
+  struct spawners *s = arg;
+  latch_hit(&s->go);
+  int r = latch_wait(&s->go, 2);
+  return r == 0 ? spawn_into_own_group(s) : r;
+}
+
+TASK_TEST(of_children_that_all_wait_for_a_place_the_last_one_is_told) {
+  struct spawners s = {0};
+  weft_group_init(&s.g, &(weft_group_opts){.limit = 2});
+  for (int i = 0; i < 2; i++)
+    CHECK_INT(weft_group_spawn(&s.g, spawn_when_both_are_there, &s, NULL), 0);
+  CHECK_INT(weft_group_join(&s.g), 0);
+  CHECK_INT(atomic_load(&s.told), 1); /* and its end was the other's place */
+  CHECK_INT(latch_hits(&s.ran), 1);
+}
+
+static int end_when_told(void *arg) {
+  struct spawners *s = arg;
+  return latch_wait(&s->go, 1);
+}
+
+TASK_TEST(a_child_waits_for_a_place_that_another_child_will_give_back) {
+  struct spawners s = {0};
+  weft_group_init(&s.g, &(weft_group_opts){.limit = 2});
+  CHECK_INT(weft_group_spawn(&s.g, end_when_told, &s, NULL), 0);
+  CHECK_INT(weft_group_spawn(&s.g, spawn_into_own_group, &s, NULL), 0);
+  CHECK_INT(latch_wait(&s.waits, 1), 0);
+  for (int i = 0; i < 3; i++) CHECK_INT(weft_yield(), 0);
+  latch_hit(&s.go);
+  CHECK_INT(weft_group_join(&s.g), 0);
+  CHECK_INT(atomic_load(&s.told), 0);
+  CHECK_INT(latch_hits(&s.ran), 1);
+}
+
+/* Waits for a place, but not for long. */
+static int spawn_within_a_limit(void *arg) {
+  struct spawners *s = arg;
+  weft_timeout limit;
+  weft_timeout_begin(&limit, weft_ms(20));
+  latch_hit(&s->waits);
+  int r = weft_group_spawn(&s->g, hit_and_return, &s->ran, NULL);
+  return weft_timeout_end(&limit, r) == WEFT_ETIMEDOUT ? 0 : OWN_ERROR;
+}
+
+static int spawn_after_the_other(void *arg) {
+  struct spawners *s = arg;
+  int r = latch_wait(&s->waits, 1);
+  for (int i = 0; r == 0 && i < 3; i++) r = weft_yield();
+  return r == 0 ? spawn_into_own_group(s) : r;
+}
+
+TASK_TEST(a_child_whose_wait_for_a_place_has_a_deadline_will_give_its_own_back) {
+  struct spawners s = {0};
+  weft_group_init(&s.g, &(weft_group_opts){.limit = 2, .on_error = WEFT_GROUP_COLLECT});
+  CHECK_INT(weft_group_spawn(&s.g, spawn_after_the_other, &s, NULL), 0);
+  CHECK_INT(weft_group_spawn(&s.g, spawn_within_a_limit, &s, NULL), 0);
+  CHECK_INT(weft_group_join(&s.g), 0);
+  CHECK_INT(atomic_load(&s.told), 0);
+  CHECK_INT(latch_hits(&s.ran), 1);
+  weft_group_done(&s.g);
+}
+
 /* ---- groups in groups ---- */
 
 static int inner_group(void *arg) {
@@ -531,6 +634,11 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(G4_cancelling_the_owner_of_a_collecting_group_is_ecanceled),
     cmocka_unit_test(a_limit_bounds_how_many_children_are_alive),
     cmocka_unit_test(a_limit_of_1_runs_one_child_after_the_other),
+    cmocka_unit_test(a_child_that_could_only_wait_for_its_own_place_is_told),
+    cmocka_unit_test(a_refused_spawn_of_a_child_has_no_place_among_the_codes),
+    cmocka_unit_test(of_children_that_all_wait_for_a_place_the_last_one_is_told),
+    cmocka_unit_test(a_child_waits_for_a_place_that_another_child_will_give_back),
+    cmocka_unit_test(a_child_whose_wait_for_a_place_has_a_deadline_will_give_its_own_back),
     cmocka_unit_test(a_cancel_while_waiting_for_a_place_spawns_nothing),
     cmocka_unit_test(a_failure_frees_who_waits_for_a_place),
     cmocka_unit_test(TG5_groups_nest),
