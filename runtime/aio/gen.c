@@ -114,7 +114,7 @@ static inline __attribute__((always_inline)) int resume(struct weft__task *t, we
   g->back = ctx;
   g->scopes = t->scopes;
   g->shield = t->shield;
-  g->env = t->env;
+  g->contexts = t->contexts;
   weft__store_relaxed_ptr(&g->inside, t);
   /* Nothing between these and the switch may look which context runs (a point of the simulation). */
   t->ctx = g->ctx;
@@ -237,9 +237,9 @@ static inline __attribute__((always_inline)) int leave_body(struct weft__task *t
 }
 
 /* The body is inside something that it has begun and that would go on in its consumer: a timeout scope,
- * a shield, a run in an explicit context (core/locals.h; the task's own map may change). */
+ * a shield, a run in an explicit context. */
 static inline bool has_scopes(const struct weft__task *t, const weft_gen *g) {
-  return t->scopes != g->scopes || t->shield != g->shield || ((t->env & 1) && t->env != g->env);
+  return t->scopes != g->scopes || t->shield != g->shield || t->contexts != g->contexts;
 }
 
 int weft_gen_yield(weft_gen *g, const void *item) {

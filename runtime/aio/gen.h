@@ -48,7 +48,7 @@ struct weft_gen {
   bool refused;    /* it was asked to */
   uint32_t shield; /* the consumer's, when the body went on last */
   struct weft_timeout *scopes; /* likewise */
-  weft__env env;               /* likewise */
+  uint32_t contexts;           /* likewise */
   struct weft__stack *stack;   /* NULL once it has ended */
 
   /* Constant. */

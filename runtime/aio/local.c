@@ -133,7 +133,9 @@ int weft_context_run(weft_context *ctx, weft_fn fn, void *arg) {
   weft__env saved = t->env;
   t->env = weft__env_of_context(ctx);
   t->has_opts = true;
+  t->contexts++;
   int code = fn(arg);
+  t->contexts--;
   weft__env_drop(t->env);
   t->env = saved;
   return code;

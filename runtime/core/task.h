@@ -139,6 +139,7 @@ struct weft__task {
   uint64_t limit_hit;        /* the deadline that was delivered, or 0 */
   struct weft_timeout *scopes; /* innermost timeout scope */
   uint32_t shield;             /* depth of shield scopes */
+  uint32_t contexts;           /* depth of weft_context_run: 0 when the task begins and ends */
   struct weft__runtime *rt;    /* constant for the memory: whose slab it lies in */
 
   struct weft__task *link[2]; /* guarded by the lock of the list it is in (enum weft__link) */

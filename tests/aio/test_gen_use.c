@@ -358,6 +358,20 @@ TASK_TEST(task_locals_are_the_consumers_and_contexts_do_not_cross_a_yield) {
   weft_context_free(c);
 }
 
+static int yield_in_its_consumers_context(weft_gen *g, void *ctx) {
+  CHECK_INT(weft_context_run(ctx, yield_given, g), WEFT_ESTATE);
+  return weft_gen_yield(g, &(int){6});
+}
+
+TASK_TEST(a_run_in_the_consumers_own_context_does_not_cross_a_yield_either) {
+  weft_context *c;
+  CHECK_INT(weft_context_new(&c), 0);
+  weft_gen *g = open_ints(yield_in_its_consumers_context, c);
+  CHECK_INT(weft_context_run(c, take_in_context, g), 6);
+  CHECK_INT(weft_gen_close(g), 0);
+  weft_context_free(c);
+}
+
 static int leave_scopes_open(weft_gen *g, void *arg) {
   weft_timeout s; /* dies with the body's stack */
   (void)g;
@@ -395,6 +409,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_timeout_of_the_consumer_cuts_the_body),
     cmocka_unit_test(a_yield_inside_the_bodys_own_scope_is_refused),
     cmocka_unit_test(task_locals_are_the_consumers_and_contexts_do_not_cross_a_yield),
+    cmocka_unit_test(a_run_in_the_consumers_own_context_does_not_cross_a_yield_either),
     cmocka_unit_test(scopes_that_a_body_leaves_open_end_with_it),
 };
 
