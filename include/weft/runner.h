@@ -51,10 +51,14 @@ int weft_runner_run(weft_runner *r, weft_fn fn, void *arg);
  * shutdown_timeout ran out (threads and memory in use are left behind); WEFT_EBUSY during a run,
  * WEFT_ENESTED inside a runtime, WEFT_EDEADLK as above: it is closed after the last one, and not after the
  * others.
+ * It frees what the weft_runner refers to: no other call on the same weft_runner may be in progress on
+ * another thread, nor begin, before it has returned (a run in progress is told apart, the others are not).
  * [any thread that is not in a runtime] blocks the thread. asyncio: Runner.close */
 int weft_runner_close(weft_runner *r);
 
-/* The Runner's runtime, for weft_submit from anywhere; an empty value once it is closed.
+/* The Runner's runtime, for weft_submit from anywhere; an empty value once it is closed. Threads that may
+ * still be there when it is closed ask before and keep the value, which stays good for weft_submit (which
+ * then says WEFT_ECLOSED): this call must not race with weft_runner_close.
  * [any thread] [never suspends]. asyncio: Runner.get_loop */
 weft_runtime weft_runner_runtime(const weft_runner *r);
 
