@@ -31,8 +31,8 @@ typedef struct weft_call {
   weft_ns when_;
 } weft_call;
 
-/* Calls fn(arg) on a later turn, in the order of these calls (see above), and never at once. The handle carries WEFT_ENOMEM,
- * WEFT_EINVAL or WEFT_ENOTASK (weft_call_error).
+/* Calls fn(arg) on a later turn, in the order of these calls (see above), and never at once. When it
+ * cannot be made the handle carries WEFT_ENOMEM, WEFT_EINVAL or WEFT_ENOTASK (weft_call_error).
  * [task] [never suspends]. asyncio: call_soon */
 weft_call weft_call_soon(weft_fn fn, void *arg);
 
@@ -54,7 +54,8 @@ int weft_call_cancel(weft_call c);
  * fails. [any thread] [never suspends]. asyncio: TimerHandle.when */
 weft_ns weft_call_when(weft_call c);
 
-/* 0 for a handle that names a callback, else the error with which it could not be made (WEFT_EINVAL for {0}).
+/* 0 for a handle that names a callback, else the error with which it could not be made (WEFT_EINVAL for
+ * {0}).
  * [any thread] [never suspends] */
 int weft_call_error(weft_call c);
 

@@ -54,7 +54,8 @@ int weft_future_cancel(weft_future *f);
 /* Waits until it is over; copies the value to *ret (may be NULL) and returns 0 (of a shared task: its
  * code), or the error, or WEFT_ECANCELED when it was cancelled. When the caller is cancelled meanwhile,
  * the future is cancelled, and so everybody who awaits it: weft_shield or weft_wait leave it alone.
- * WEFT_ESELF for the future of the calling task itself.
+ * WEFT_ENOMEM when there is no memory for the timer of a deadline around the call: the future is then
+ * cancelled, too. WEFT_ESELF for the future of the calling task itself.
  * [task] [suspends] [cancel point]. asyncio: await future */
 int weft_future_await(weft_future *f, void *ret);
 

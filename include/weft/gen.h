@@ -85,11 +85,13 @@ int weft_gen_throw(weft_gen *g, int code, void *ret_item);
  * zero or more or WEFT_ECLOSED, else its code; WEFT_ESTATE when it yielded again instead (those
  * yields answered WEFT_ECLOSED too). A body that has not begun never runs. NULL is allowed and does
  * nothing.
- * WEFT_EBUSY while another task is inside: then it is still open.
+ * WEFT_EBUSY while another task is inside it, or its own body is what asks; WEFT_EINVAL for a generator
+ * of another runtime; WEFT_ENOTASK: then it is still open.
  * [task] [suspends where the body does]. asyncio: aclose, contextlib.aclosing */
 int weft_gen_close(weft_gen *g);
 
-/* weft_gen_close as a weft_fn, for weft_scope_defer: weft_scope_defer(&s, weft_gen_close_fn, g). */
+/* weft_gen_close as a weft_fn, for weft_scope_defer: weft_scope_defer(&s, weft_gen_close_fn, g).
+ * [task] [suspends where the body does] */
 int weft_gen_close_fn(void *gen);
 
 /* ---- for the body ---- */

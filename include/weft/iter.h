@@ -38,13 +38,14 @@ typedef struct weft_iter {
   void *object;
 } weft_iter;
 
-/* The next item: 1, 0 at the end, or an error. What suspends, is a cancel point or may be shared is
- * the object's to say. asyncio: __anext__ */
+/* The next item: 1, 0 at the end, or an error. Whether several may share the object is its to say.
+ * [as the next that the object is asked with: weft_gen_next, weft_queue_get ...]. asyncio: __anext__ */
 static inline int weft_iter_next(weft_iter it, void *ret_item) {
   return it.ops->next(it.object, ret_item);
 }
 
-/* Done with the object: what that means is said below of each. asyncio: aclose */
+/* Done with the object: what that means is said below of each.
+ * [as the close that the object is asked with: weft_gen_close ...]. asyncio: aclose */
 static inline int weft_iter_close(weft_iter it) {
   return it.ops->close ? it.ops->close(it.object) : 0;
 }

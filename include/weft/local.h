@@ -18,7 +18,9 @@
  *
  * Contexts. A weft_context holds values outside of any task. What runs in it, by weft_context_run or
  * .context of weft_spawn_opts, reads and sets the context's values, not a copy; several tasks may do so
- * at once.
+ * at once. Then do not set a local with a function that frees: one task's set may free the value that
+ * another has just got and still uses. Share a context when its values are never freed, or never set
+ * while it is shared.
  */
 #ifndef WEFT_LOCAL_H
 #define WEFT_LOCAL_H
@@ -58,8 +60,10 @@ typedef struct weft_local_token {
  * [task] [never suspends]. asyncio: ContextVar.set */
 int weft_local_set(const weft_local *local, void *value, weft_local_token *ret_token);
 
-/* The value, or `fallback` when the local has none here, as always outside a task. It stays valid until the
- * task sets or resets the local (in a shared context: until anybody does).
+/* The value, or `fallback` when the local has none here, as always outside a task. It stays valid until
+ * the task sets or resets the local. In a context that several tasks share it stays so only until any of
+ * them does: with .free_value the value may be freed while the caller looks at it, and weft cannot keep
+ * it (see Contexts above).
  * [any thread] [never suspends]. asyncio: ContextVar.get */
 void *weft_local_get(const weft_local *local, void *fallback);
 
@@ -91,7 +95,8 @@ void weft_context_free(weft_context *ctx);
  * [task] [suspends if fn does]. asyncio: Context.run */
 int weft_context_run(weft_context *ctx, weft_fn fn, void *arg);
 
-/* The value in the context, or `fallback`. [any thread] [never suspends]. asyncio: Context.get */
+/* The value in the context, or `fallback`. Valid until anybody sets the local there, as said of
+ * weft_local_get. [any thread] [never suspends]. asyncio: Context.get */
 void *weft_context_get(weft_context *ctx, const weft_local *local, void *fallback);
 
 /* Gives the local a value in the context, as weft_local_set does in a task: for threads outside the

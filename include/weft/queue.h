@@ -16,8 +16,10 @@
  * has taken and put nothing. (asyncio's waiters are only woken, and may find that another was faster.)
  * Until it runs, the item that it was given still counts in size and capacity, as in asyncio.
  *
- * On a thread that is no worker, calls marked [suspends] block the thread; it cannot be cancelled. A
- * queue that has been used in a simulation answers WEFT_EBUSY to threads outside of it.
+ * On a thread that is no worker, calls marked [suspends] block the thread; it cannot be cancelled, and
+ * the end of a run does not release it: weft_queue_shutdown does. Shut a queue down, and see its threads
+ * leave, before it is freed. A queue that has been used in a simulation answers WEFT_EBUSY to threads
+ * outside of it.
  */
 #ifndef WEFT_QUEUE_H
 #define WEFT_QUEUE_H
@@ -56,7 +58,8 @@ typedef struct weft_queue_opts {
 int weft_queue_new(weft_queue **ret, size_t item_size, const weft_queue_opts *opts);
 
 /* Frees the queue and the items in it; NULL does nothing. 0; or WEFT_EBUSY while a call waits in it, or
- * an awaitable of it is waited for: nothing is freed then, and the queue works on. Nobody may call
+ * an awaitable of it is waited for: nothing is freed then, and the queue works on. So shut it down
+ * first (weft_queue_shutdown), which ends every get and put that waits. Nobody may call
  * anything on it at the same time or later; a call that has been seen to take effect is over.
  * [any thread] [never suspends] */
 int weft_queue_free(weft_queue *q);

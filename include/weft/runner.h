@@ -36,7 +36,7 @@ typedef struct weft_runner {
 /* Starts a runtime that rests. opts as for weft_run; they hold for every run. Writes *ret only on success.
  * Returns 0, or what weft_run answers when the runtime cannot be made: WEFT_EINVAL, WEFT_EBUSY,
  * WEFT_ENESTED, WEFT_ENOMEM, WEFT_EAGAIN, WEFT_EMFILE, WEFT_ENFILE, WEFT_ECHILD.
- * [any thread that is not in a runtime]. asyncio: Runner() */
+ * [any thread that is not in a runtime] [never suspends]. asyncio: Runner() */
 int weft_runner_open(weft_runner *ret, const weft_run_opts *opts);
 
 /* Runs fn(arg) as the main task and returns its code, as weft_run does, SIGINT included; what it leaves

@@ -83,8 +83,9 @@ typedef struct weft_sim_report {
 } weft_sim_report;
 
 /* Runs fn(arg) once for each seed until one run returns a negative code: that code is returned, and
- * *ret (unless NULL) tells the seed, as does a line to the log. 0 when all went well. fn must leave arg as it found it, or begin by
- * setting it up: every run gets the same. When WEFT_SEED is set, only that seed is run.
+ * *ret (unless NULL) tells the seed, as does a line to the log. 0 when all went well. fn must leave arg
+ * as it found it, or begin by setting it up: every run gets the same. When WEFT_SEED is set, only that
+ * seed is run.
  * Also WEFT_EBUSY when another thread of the process simulates or a runtime runs, WEFT_EINVAL for bad
  * options or a bad WEFT_SEED, WEFT_ENESTED inside a runtime, WEFT_ECHILD, and what weft_run answers. Of a
  * run that was refused *ret has the code and nothing else; of none at all, zeros.
@@ -94,7 +95,8 @@ int weft_simulate(weft_fn fn, void *arg, const weft_sim_opts *opts, weft_sim_rep
 /* The caller runs in a simulation. [any thread] [never suspends] */
 bool weft_simulated(void);
 
-/* The seed of the simulation that the caller runs in; 0 outside of one (weft_simulated). [any thread] [never suspends] */
+/* The seed of the simulation that the caller runs in; 0 outside of one (weft_simulated).
+ * [any thread] [never suspends] */
 uint64_t weft_sim_seed(void);
 
 /* A place where, in a simulation, another thread may come first: between the read and the write of a

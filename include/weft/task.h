@@ -8,6 +8,9 @@
  * Handles. weft_task is a value. weft_await, weft_detach, weft_gather and a group's join consume it: the
  * task's memory is then used again, and the old value answers WEFT_ESTALE from then on. All other calls
  * borrow it. Each handle that weft_spawn returns is to be consumed exactly once.
+ * A handle, consumed or not, may be used as long as its runtime lives: until weft_run, or
+ * weft_runner_close, returns. After that the memory that it names is gone, and not even WEFT_ESTALE can
+ * be answered: a thread that keeps handles has to be done with them before.
  *
  * Cancellation is sticky. A cancelled task gets WEFT_ECANCELED from every call marked [cancel point]
  * until it returns, or says weft_cancel_catch(), which is what `except CancelledError` is in Python.
@@ -38,10 +41,9 @@ typedef struct weft_task {
 
 /* Every field may be left zero. */
 typedef struct weft_spawn_opts {
-  const char *name; /* shown in reports; must outlive the task; default: the function's address */
-  size_t
-      arg_size; /* copies this many bytes of *arg onto the task, which gets the copy: the caller's
-                        struct may then die at once. Up to 64 KiB; the copy lives until the handle is consumed */
+  const char *name;  /* shown in reports; must outlive the task; default: the function's address */
+  size_t arg_size;   /* copies this many bytes of *arg onto the task, which gets the copy: the
+                        caller's may die at once. Up to 64 KiB; it lives until the handle is consumed */
   size_t stack_size; /* of this task; default: the run's; from WEFT_STACK_MIN to 64 MiB */
   bool pinned;       /* runs on the spawning worker only, and is never moved */
   struct weft_context *context; /* the task-locals it runs in (weft/local.h); default: a copy of the
@@ -61,26 +63,29 @@ typedef struct weft_spawn_opts {
  * [task] [never suspends]. asyncio: create_task */
 weft_task weft_spawn(weft_fn fn, void *arg, const weft_spawn_opts *opts);
 
-/* The error that the handle's spawn failed with (WEFT_EINVAL for {0}), else 0: also when the task has
- * ended and the handle was consumed.
+/* The error that the handle's spawn failed with (WEFT_EINVAL for {0}), else 0, also once the task has
+ * ended and the handle was consumed: it looks at the handle only.
  * [any thread] [never suspends] */
 int weft_task_error(weft_task t);
 
 /* Waits until the task has ended and returns its code; consumes the handle. If the awaiting task is
  * cancelled meanwhile, the awaited one is cancelled first and its end waited for; WEFT_ECANCELED is
  * returned if it let itself be cancelled, its own code if it refused (and then the awaiter's cancel is
- * done with, if it came during this call). A task that has ended gives its code also to an awaiter that is
- * cancelled, whose next suspending call then answers the cancel: no code is lost.
- * WEFT_ESELF for the calling task itself, WEFT_ESTALE for a handle that was consumed, WEFT_EINVAL for a task
- * of another runtime (which keeps its handle). One task awaits; any
- * number of others may weft_task_wait.
+ * done with, if it came during this call). A task that has ended gives its code also to an awaiter
+ * that is cancelled, whose next suspending call then answers the cancel: no code is lost.
+ * WEFT_ENOMEM when there is no memory for the timer of a deadline around the call: the task is then
+ * cancelled, too, its end waited for and its code lost, and the handle is consumed.
+ * WEFT_ESTALE for a handle that was consumed. WEFT_ESELF for the calling task itself and WEFT_EINVAL for
+ * a task of another runtime: their handles are not consumed. One task awaits; any number of others may
+ * weft_task_wait.
  * A task nobody has begun yet runs at once on the caller's stack.
  * [task] [suspends] [cancel point]. asyncio: await task */
 int weft_await(weft_task t);
 
 /* Waits until the task has ended and leaves the handle as it is. Writes the task's code to *ret_code
- * (may be NULL) and returns 0; or WEFT_ECANCELED if the caller was cancelled, which leaves the task alone,
- * or the codes of weft_await for a handle that cannot be awaited.
+ * (may be NULL) and returns 0; or WEFT_ECANCELED if the caller was cancelled, or WEFT_ENOMEM without
+ * memory for the timer of a deadline around the call, which leave the task alone; or the codes of
+ * weft_await for a handle that cannot be awaited.
  * [task] [suspends] [cancel point]. asyncio: wait({task}) */
 int weft_task_wait(weft_task t, int *ret_code);
 
@@ -125,11 +130,13 @@ bool weft_cancel_catch(void);
 void weft_shield_begin(void);
 void weft_shield_end(void);
 
-/* 1 if the task has ended, 0 if not, WEFT_ESTALE. A snapshot.
+/* 1 if the task has ended, 0 if not: a snapshot. WEFT_ESTALE for a consumed handle is true in an `if`,
+ * so compare with 1, or ask for > 0.
  * [any thread] [never suspends]. asyncio: task.done */
 int weft_task_done(weft_task t);
 
 /* Suspends for at least `duration`; zero or less lets the others run once, as weft_yield.
+ * 0, WEFT_ECANCELED, or WEFT_ENOMEM without memory for the timer (it has not slept then).
  * [task] [suspends] [cancel point]. asyncio: sleep */
 int weft_sleep(weft_ns duration);
 

@@ -20,9 +20,11 @@ WEFT_BEGIN_DECLS
 /* ---- gather ---- */
 
 /* Waits for n tasks that are already spawned, in any order, and consumes their handles.
- * ret_codes NULL: returns 0 when all have succeeded, or the first error as soon as it happens; the
- * other tasks then run on, detached (so their arguments must not be on the caller's stack: use a group
- * for that). ret_codes non-NULL: waits for all, writes each code in argument order, returns 0.
+ * ret_codes NULL: returns 0 when all have succeeded, or the first error as soon as it happens. The
+ * other tasks then run on with nobody to await them, so their arguments must not be on the caller's
+ * stack (use a group for that); their errors count as read, as in asyncio, and are not reported as those
+ * of a task of weft_detach are. ret_codes non-NULL: waits for all, writes each code in argument order,
+ * returns 0.
  * When the caller is cancelled all n are cancelled; WEFT_ECANCELED after all have ended.
  * The same handle twice gives its code twice. n = 0 returns 0.
  * WEFT_ESTALE, WEFT_EINVAL, WEFT_ESELF for a bad handle, WEFT_ENOMEM: nothing was consumed.
@@ -75,7 +77,8 @@ int weft_as_completed(weft_completed **ret, const weft_awaitable *set, size_t n,
 /* The next one that is over: 1 with its index in *ret_index and its code in *ret_code (each may be NULL);
  * 0 when all were given. When the time has run out, those that were over in time still come, and then
  * WEFT_ETIMEDOUT once for each that was not. Cancels nothing. Several tasks may share the object: each
- * awaitable is given to one of them. WEFT_ECANCELED: nothing was taken.
+ * awaitable is given to one of them. WEFT_ECANCELED, and WEFT_ENOMEM without memory for a timer: nothing
+ * was taken.
  * [task] [suspends] [cancel point]. asyncio: the iterator of as_completed */
 int weft_completed_next(weft_completed *c, size_t *ret_index, int *ret_code);
 
