@@ -72,7 +72,8 @@ typedef struct weft_awaitable_ops {
   /* Unlinks w if it is linked. After it the object does not touch w. */
   void (*unwatch)(void *object, uint64_t key, weft_watch *w);
   /* Asks the object to be over soon, because who awaits it was cancelled. 1: asked, the waiter then
-   * waits for the end. 0: it was over. NULL: it cannot be; the waiter then just goes away. */
+   * waits for the end. 0: it was over. Negative: it could not be asked. NULL: it never can be. In the last
+   * two cases the waiter just goes away. */
   int (*cancel)(void *object, uint64_t key);
   /* For objects whose waiter consumes them (a task's handle); NULL for all others. take: 0, or
    * WEFT_ESTALE when somebody else has; then exactly one of give_back and drop, `over` telling whether
@@ -80,6 +81,9 @@ typedef struct weft_awaitable_ops {
   int (*take)(void *object, uint64_t key);
   void (*give_back)(void *object, uint64_t key);
   void (*drop)(void *object, uint64_t key, bool over);
+  /* The code has been given to the program: for objects that report a failure nobody has seen. NULL for
+   * all others. */
+  void (*told)(void *object, uint64_t key);
 } weft_awaitable_ops;
 
 /* One thing to wait for, a value. It borrows the object. */

@@ -72,7 +72,7 @@ typedef int (*weft_future_fn)(weft_future *f, void *arg);
 
 /* Has fn(f, arg) called, in a task of the caller's runtime (if several add callbacks at once: of the first
  * one's), once the future is over; when it is already, soon, never inside this call. It sees the
- * task-locals (weft/local.h) that the caller has now. Callbacks of one future are called one after the other in the order they
+ * task-locals (weft/local.h) that the caller has now, and is of its strand (weft/strand.h). Callbacks of one future are called one after the other in the order they
  * were added (one that suspends holds up the next; in exact mode it does not). If the runtime ends first
  * they are not called. WEFT_ENOMEM, WEFT_EINVAL, WEFT_ENOTASK.
  * [task] [never suspends]. asyncio: add_done_callback */

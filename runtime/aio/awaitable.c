@@ -110,6 +110,11 @@ weft_awaitable weft_task_awaitable(weft_task t) {
 
 static const struct weft__wait_kind something = {"an awaitable"};
 
+static void ignore_event(struct weft__gate *g, struct weft__waiter *rec) {
+  (void)g;
+  (void)rec;
+}
+
 int weft__await_one(struct weft__task *cur, weft_awaitable a, bool masked, int *ret_code) {
   weft_watch w = {.rec = {.task = cur}, .taken = true};
   weft__list_init(&w.rec.link);
@@ -127,19 +132,35 @@ int weft__await_one(struct weft__task *cur, weft_awaitable a, bool masked, int *
   return r;
 }
 
+/* Whether a is over, without waiting; its code. */
+static bool is_over(struct weft__task *cur, weft_awaitable a, int *ret_code) {
+  struct weft__gate nobody = {.event = ignore_event};
+  weft_watch w = {.rec = {.task = cur, .gate = &nobody}, .taken = true};
+  weft__list_init(&w.rec.link);
+  int r = a.ops->watch(a.object, a.key, &w, ret_code);
+  if (r == 0) a.ops->unwatch(a.object, a.key, &w);
+  return r == 1;
+}
+
+/* Asks a to end and waits for that: true when it is over, *ret_passed telling whether it got the cancel. */
+static bool end_it(struct weft__task *cur, weft_awaitable a, bool *ret_passed, int *ret_code) {
+  int asked = a.ops->cancel ? a.ops->cancel(a.object, a.key) : WEFT_ENOTSUP;
+  *ret_passed = asked == 1;
+  if (asked < 0) return is_over(cur, a, ret_code);
+  return weft__await_one(cur, a, true, ret_code) == 0;
+}
+
 int weft__await_passing_cancel(struct weft__task *cur, weft_awaitable a, bool *ret_over) {
   int code = 0;
   bool was_cancelled = cur->sticky || cur->limit_hit;
   int r = weft__await_one(cur, a, false, &code);
   *ret_over = r == 0;
   if (r == 0) return code;
-  if ((r != WEFT_ECANCELED && r != WEFT_ENOMEM) || !a.ops->cancel) return r;
+  if (r != WEFT_ECANCELED && r != WEFT_ENOMEM) return r;
   /* Cancelled, or no memory to wait with a deadline: either way a is this task's to end. */
-  bool passed = a.ops->cancel(a.object, a.key) == 1;
-  int ended = weft__await_one(cur, a, true, &code);
-  if (ended < 0) return ended;
-  *ret_over = true;
-  if (r != WEFT_ECANCELED || (was_cancelled && !cur->shield)) return r;
+  bool passed;
+  *ret_over = end_it(cur, a, &passed, &code);
+  if (!*ret_over || r != WEFT_ECANCELED || (was_cancelled && !cur->shield)) return r;
   /* One that got the cancel and did not give way has done with it; one that was over before leaves it to
    * the awaiter's next suspension. */
   if (!passed)
@@ -161,10 +182,12 @@ int weft_await_any(weft_awaitable a) {
   if (r < 0) return r;
   bool over = false;
   r = weft__await_passing_cancel(cur, a, &over);
-  if (over)
+  if (over) {
+    weft__awaitable_told(a);
     weft__awaitable_drop(a, true);
-  else
+  } else {
     weft__awaitable_give_back(a);
+  }
   return r;
 }
 
@@ -181,7 +204,13 @@ int weft_shield(weft_awaitable a) {
   int r = weft__awaitable_take(a);
   if (r < 0) return r;
   int code = 0;
+  bool was_cancelled = cur->sticky || cur->limit_hit;
   r = weft__await_one(cur, a, false, &code);
+  if (r == WEFT_ECANCELED && !was_cancelled && is_over(cur, a, &code)) {
+    weft__postpone_cancel(cur); /* it is over all the same: the cancel comes next */
+    r = 0;
+  }
+  if (r == 0) weft__awaitable_told(a);
   if (r == 0 || r == WEFT_ECANCELED)
     weft__awaitable_drop(a, r == 0);
   else

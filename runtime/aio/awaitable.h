@@ -31,6 +31,9 @@ static inline void weft__awaitable_drop(weft_awaitable a, bool over) {
 static inline void weft__awaitable_disregard(weft_awaitable a, bool over) {
   weft__awaitable_drop(a, over || a.ops == &weft__task_ops);
 }
+static inline void weft__awaitable_told(weft_awaitable a) {
+  if (a.ops->told) a.ops->told(a.object, a.key);
+}
 static inline bool weft__awaitable_same(weft_awaitable a, weft_awaitable b) {
   return a.ops == b.ops && a.object == b.object && a.key == b.key;
 }

@@ -160,7 +160,10 @@ static const struct weft__wait_kind next_completed = {"the next of several await
 static void take(struct weft_completed *c, size_t *ret_index, int *ret_code) {
   size_t i = c->order[c->given++];
   if (ret_index) *ret_index = c->place[i];
-  if (ret_code) *ret_code = c->recs[i].rec.code;
+  if (ret_code) {
+    *ret_code = c->recs[i].rec.code;
+    weft__awaitable_told(c->set[i]);
+  }
   if (c->given + c->late == c->n)
     while (weft__waitq_wake_one(&c->takers)) {} /* who waits for one more waits for none */
 }

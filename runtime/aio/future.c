@@ -24,7 +24,6 @@ static void tell(struct weft_future *f, struct weft__task *t) {
     struct weft__waiter *rec = weft__container_of(l, struct weft__waiter, link);
     struct weft__task *waiting = rec->task;
     if (waiting) {
-      note_seen(f);
       if (weft__waiter_fire(rec, f->code)) weft__make_ready(waiting);
       continue;
     }
@@ -48,7 +47,7 @@ int weft__future_end(struct weft_future *f, enum weft__future_state state, int c
   struct weft__task *t = NULL;
   struct weft__runtime *rt = weft__future_lock(f);
   int r = weft__future_state(f) == WEFT__FUTURE_PENDING ? 0 : WEFT_ESTATE;
-  if (r == 0 && f->callbacks) r = weft__future_make_runner(f, rt, &t);
+  if (r == 0 && f->callbacks) r = weft__future_make_runner(f, rt, weft__future_first_strand(f), &t);
   if (r == 0) become(f, t, state, code, value);
   weft__future_unlock(f, rt);
   return r;
@@ -112,18 +111,18 @@ int weft_future_await(weft_future *f, void *ret) {
   }
   bool over = false;
   int r = weft__await_passing_cancel(cur, weft_future_awaitable(f), &over);
-  if (r >= 0 && over) return result(f, ret);
-  return r;
+  return over && r == f->code ? result(f, ret) : r;
 }
 
 /* ---- life ---- */
 
-struct weft_future *weft__future_make(size_t size, size_t extra) {
+struct weft_future *weft__future_make(size_t size, size_t extra, const void *site) {
   struct weft_future *f = weft__alloc_aligned(64, (sizeof *f + size + extra + 63) & ~(size_t)63);
   if (!f) return NULL;
   memset(f, 0, sizeof *f);
   weft__store_relaxed_u32(&f->refs, 1);
   f->size = size;
+  f->site = site;
   f->home = weft_runtime_current().id_;
   f->runner.child_done = weft__future_runner_done;
   weft__list_init(&f->waiting);
@@ -134,7 +133,7 @@ struct weft_future *weft__future_make(size_t size, size_t extra) {
 int weft_future_new(weft_future **ret, size_t size) {
   if (weft__in_child()) return WEFT_ECHILD;
   if (size > VALUE_MAX) return WEFT_EINVAL;
-  struct weft_future *f = weft__future_make(size, 0);
+  struct weft_future *f = weft__future_make(size, 0, __builtin_return_address(0));
   if (!f) return WEFT_ENOMEM;
   *ret = f;
   return 0;
@@ -148,7 +147,7 @@ weft_future *weft_future_ref(weft_future *f) {
 static void report_unseen(struct weft_future *f) {
   struct weft__worker *w = weft__self();
   struct weft__runtime *held = w && w->rt->id == f->home ? NULL : weft__runtime_hold(f->home);
-  weft_report r = {.kind = WEFT_REPORT_FUTURE, .code = f->code, .object = f};
+  weft_report r = {.kind = WEFT_REPORT_FUTURE, .code = f->code, .object = f, .site = f->site};
   weft__report(held ? held
                : w  ? w->rt
                     : NULL,
@@ -178,7 +177,6 @@ static int watch(void *object, uint64_t key, weft_watch *w, int *ret_code) {
   weft__spin_unlock(&f->lock);
   if (self) return WEFT_ESELF;
   if (!over) return 0;
-  note_seen(f);
   *ret_code = f->code;
   return 1;
 }
@@ -196,8 +194,13 @@ static int cancel(void *object, uint64_t key) {
   return weft_future_cancel(object);
 }
 
+static void told(void *object, uint64_t key) {
+  (void)key;
+  note_seen(object);
+}
+
 static const weft_awaitable_ops ops = {
-    .name = "a future", .watch = watch, .unwatch = unwatch, .cancel = cancel};
+    .name = "a future", .watch = watch, .unwatch = unwatch, .cancel = cancel, .told = told};
 
 weft_awaitable weft_future_awaitable(weft_future *f) {
   return (weft_awaitable){&ops, f, 0};

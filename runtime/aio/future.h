@@ -23,11 +23,12 @@ struct weft_future {
   weft__atomic_u32 state;
   weft__atomic_u32 refs; /* taken relaxed, dropped acq_rel: the last one sees what the others did */
   weft__atomic_u32
-      seen;      /* somebody was told the code; relaxed: who drops the last reference has the
+      seen;         /* somebody was told the code; relaxed: who drops the last reference has the
                             others' drops before it */
-  int code;      /* written before the state */
-  size_t size;   /* constant */
-  uint64_t home; /* constant: the runtime it was made in, or 0; where reports go */
+  int code;         /* written before the state */
+  size_t size;      /* constant */
+  const void *site; /* constant: of the call that made it, for reports */
+  uint64_t home;    /* constant: the runtime it was made in, or 0; where reports go */
 
   struct weft__spin lock;    /* guards what follows */
   struct weft__list waiting; /* records of those who wait, and callbacks, in the order they came */
@@ -52,7 +53,7 @@ static inline enum weft__future_state weft__future_state(const struct weft_futur
 }
 
 /* A pending future with one reference and `extra` bytes behind its value. NULL when memory is out. */
-struct weft_future *weft__future_make(size_t size, size_t extra);
+struct weft_future *weft__future_make(size_t size, size_t extra, const void *site);
 
 /* Ends f: 0, WEFT_ESTATE when it was over, WEFT_ENOMEM when no task could be made for its callbacks (it
  * is pending as before). Any thread. */
@@ -69,11 +70,15 @@ void weft__future_end_anyway(struct weft_future *f, enum weft__future_state stat
 struct weft__runtime *weft__future_lock(struct weft_future *f);
 void weft__future_unlock(struct weft_future *f, struct weft__runtime *rt);
 
-/* Makes a task that calls what is due; it begins with the lock. From outside its runtime (rt, or NULL when
+/* Makes a task that calls what is due, in the strand (or none) of the callback that is first; it begins with
+ * the lock. From outside its runtime (rt, or NULL when
  * that has ended, and the callbacks with it) it is on its way at once; a worker gets it in *ret, to send
  * it on its way when its turn has come. Under the lock. 0 or WEFT_ENOMEM. */
 int weft__future_make_runner(struct weft_future *f, struct weft__runtime *rt,
-                             struct weft__task **ret);
+                             struct weft_strand *strand, struct weft__task **ret);
+
+/* The strand of the callback that waits longest, or NULL. Under the lock. */
+struct weft_strand *weft__future_first_strand(struct weft_future *f);
 
 /* The turn of a callback that waited, just unlinked, has come; t is a runner to send on its way, or NULL.
  * Under the lock. */

@@ -1,7 +1,8 @@
 /* The callbacks of futures.
  *
  * They wait among the tasks, in the order in which both came. When the future is over each becomes due, and
- * a task, the runner, calls what is due, one after the other. In exact mode each callback has a runner of
+ * a task, the runner, calls what is due, one after the other; where the strand of those who added them
+ * changes, a runner of that strand goes on. In exact mode each callback has a runner of
  * its own, which takes the callback's turn between the tasks that waited.
  */
 #include "aio/future.h"
@@ -13,6 +14,7 @@
 #include "core/ready.h"
 #include "core/report.h"
 #include "core/spawn.h"
+#include "core/strand.h"
 #include "core/worker.h"
 
 /* Takes its turn among the waiting records; one whose task is NULL is a callback. */
@@ -21,11 +23,13 @@ struct callback {
   weft_future_fn fn;
   void *arg;
   weft_future *f;
-  weft_context *ctx; /* the task-locals of who added it, as they were; NULL: none */
+  weft_context *ctx;          /* the task-locals of who added it, as they were; NULL: none */
+  struct weft_strand *strand; /* of who added it, with a reference; NULL: none */
 };
 
 static void free_callback(struct callback *c) {
   weft_context_free(c->ctx);
+  if (c->strand) weft__strand_unref(c->strand);
   weft__free(c);
 }
 
@@ -42,13 +46,41 @@ static void report_callback(struct weft_future *f, int code) {
                weft_err_name(code), weft_strerror(code));
 }
 
-/* The next callback, taken from the list: nobody takes it back from now on. NULL: this runner is done. */
-static struct callback *next_due(struct weft_future *f) {
-  weft__spin_lock(&f->lock);
-  struct weft__list *l = weft__list_pop_front(&f->due);
-  if (!l) f->calling = false;
-  weft__spin_unlock(&f->lock);
+static struct weft_strand *strand_of(const struct weft__task *t) {
+  return t->odd & WEFT__STRAND ? t->strand : NULL;
+}
+
+static struct callback *first_due(struct weft_future *f) {
+  struct weft__list *l = weft__list_first(&f->due);
   return l ? as_callback(l) : NULL;
+}
+
+/* The next callback, taken from the list: nobody takes it back from now on. NULL: this runner is done;
+ * none is left, or the next one is of another strand: then *ret_elsewhere. */
+static struct callback *next_due(struct weft_future *f, bool *ret_elsewhere) {
+  weft__spin_lock(&f->lock);
+  struct callback *c = first_due(f);
+  *ret_elsewhere = c && c->strand != strand_of(weft__current_task());
+  if (!c) f->calling = false;
+  if (*ret_elsewhere) c = NULL;
+  if (c) weft__list_remove(&c->rec.link);
+  weft__spin_unlock(&f->lock);
+  return c;
+}
+
+/* Another runner goes on, in the strand of the callback that is first now. For want of memory this one
+ * waits: a callback that was accepted is called. */
+static void pass_on(struct weft_future *f) {
+  for (int r = WEFT_ENOMEM; r == WEFT_ENOMEM;) {
+    struct weft__task *t = NULL;
+    weft__spin_lock(&f->lock);
+    struct callback *c = first_due(f);
+    r = c ? weft__future_make_runner(f, NULL, c->strand, &t) : 0;
+    if (!c) f->calling = false;
+    if (t) weft__push_unstarted(weft__self(), t);
+    weft__spin_unlock(&f->lock);
+    if (r == WEFT_ENOMEM) weft_yield();
+  }
 }
 
 /* In exact mode each callback has a runner of its own, so that it takes its turn between the tasks that
@@ -71,12 +103,14 @@ static int run_due(void *arg) {
   f->runners--;
   weft__spin_unlock(&f->lock);
   struct callback *c;
-  while ((c = next_due(f)) != NULL) {
+  bool elsewhere;
+  while ((c = next_due(f, &elsewhere)) != NULL) {
     int code = c->ctx ? weft_context_run(c->ctx, call, c) : call(c);
     free_callback(c);
     if (code < 0) report_callback(f, code);
     if (others_will(f)) break;
   }
+  if (elsewhere) pass_on(f);
   weft_cancel_catch(); /* so that a negative code says that it never began */
   return 0;
 }
@@ -106,16 +140,32 @@ static void runner_made(struct weft_future *f) {
   f->calling = true;
 }
 
+struct weft_strand *weft__future_first_strand(struct weft_future *f) {
+  weft__list_foreach(l, &f->waiting) {
+    struct callback *c = as_callback(l);
+    if (c) return c->strand;
+  }
+  return NULL;
+}
+
+/* What it would have from the task that makes it: each callback brings its own. */
+static void disown(struct weft__task *t) {
+  weft__env_drop(t->env);
+  t->env = 0;
+  if (t->heritage) weft__heritage_drop(t->heritage);
+  t->heritage = NULL;
+}
+
 int weft__future_make_runner(struct weft_future *f, struct weft__runtime *rt,
-                             struct weft__task **ret) {
-  static const weft_spawn_opts opts = {.name = "callbacks of a future"};
+                             struct weft_strand *strand, struct weft__task **ret) {
+  const weft_spawn_opts opts = {
+      .name = "callbacks of a future", .strand = strand, .parallel = !strand};
   struct weft__worker *w = weft__self();
   int r = 0;
   if (w && w->rt->id == f->runtime) {
     r = weft__spawn_make(w, run_due, f, &opts, &f->runner, NULL, ret);
     if (r < 0) return r;
-    weft__env_drop((*ret)->env); /* each callback brings its own */
-    (*ret)->env = 0;
+    disown(*ret);
     weft__claim_take(&(*ret)->word, weft__word_key(weft__load_relaxed_u64(&(*ret)->word)));
   } else if (rt) {
     r = weft__submit_owned(rt, run_due, f, &opts, &f->runner, NULL, NULL);
@@ -160,7 +210,7 @@ void weft__future_callback_due(struct weft_future *f, struct weft__waiter *rec,
                                struct weft__task *t) {
   weft__list_push_back(&f->due, &rec->link);
   /* Without memory for one of its own the runner of another calls it. */
-  if (!t && in_exact_mode()) weft__future_make_runner(f, NULL, &t);
+  if (!t && in_exact_mode()) weft__future_make_runner(f, NULL, NULL, &t);
   if (t) weft__push_unstarted(weft__self(), t);
 }
 
@@ -176,19 +226,21 @@ int weft_future_on_done(weft_future *f, weft_future_fn fn, void *arg) {
   c->arg = arg;
   c->f = f;
   if (cur->env && weft_context_copy(&c->ctx) < 0) {
-    weft__free(c);
+    free_callback(c);
     return WEFT_ENOMEM;
   }
   struct weft__task *t = NULL;
   int r = 0;
   weft__spin_lock(&f->lock);
   if (!f->callbacks && !f->calling) f->runtime = cur->rt->id;
+  if (f->runtime == cur->rt->id && (c->strand = strand_of(cur)) != NULL)
+    weft__add_relaxed_u32(&c->strand->refs, 1);
   if (weft__future_state(f) == WEFT__FUTURE_PENDING) {
     weft__list_push_back(&f->waiting, &c->rec.link);
     f->callbacks++;
   } else {
     bool waits = f->calling && !in_exact_mode();
-    if (!waits) r = weft__future_make_runner(f, NULL, &t);
+    if (!waits) r = weft__future_make_runner(f, NULL, c->strand, &t);
     if (r == 0) weft__list_push_back(&f->due, &c->rec.link);
     if (t) weft__push_unstarted(weft__self(), t);
   }

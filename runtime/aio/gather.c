@@ -38,22 +38,27 @@ static int take_all(struct weft__waitset *ws) {
   return 0;
 }
 
-/* After a cancel: asks all to end, and waits for each that can be asked. */
+/* After a cancel: asks all to end, and waits for each that was asked. */
 static void cancel_all(struct weft__waitset *ws) {
-  for (size_t i = 0; i < ws->n; i++)
-    if (taken(ws, i) && ws->set[i].ops->cancel)
-      ws->set[i].ops->cancel(ws->set[i].object, ws->set[i].key);
+  for (size_t i = 0; i < ws->n; i++) {
+    const weft_awaitable_ops *ops = ws->set[i].ops;
+    int asked = taken(ws, i) && ops->cancel ? ops->cancel(ws->set[i].object, ws->set[i].key) : -1;
+    if (asked < 0) weft__waitset_skip(ws, i);
+  }
   for (size_t i = 0; i < ws->n; i++) {
     struct weft__waiter *rec = &ws->recs[i].rec;
-    if (taken(ws, i) && ws->set[i].ops->cancel && !rec->fired)
+    if (rec->task && !rec->fired)
       rec->fired = weft__await_one(ws->cur, ws->set[i], true, &rec->code) == 0;
   }
 }
 
 /* After an error those that are not over run on, and their errors count as read. */
 static void drop_all(struct weft__waitset *ws) {
-  for (size_t i = 0; i < ws->n; i++)
-    if (taken(ws, i)) weft__awaitable_disregard(ws->set[i], ws->recs[i].rec.fired);
+  for (size_t i = 0; i < ws->n; i++) {
+    if (!taken(ws, i)) continue;
+    weft__awaitable_told(ws->set[i]);
+    weft__awaitable_disregard(ws->set[i], ws->recs[i].rec.fired);
+  }
 }
 
 static int gather(struct weft__waitset *ws, int *ret_codes) {

@@ -26,20 +26,27 @@ static void over(struct weft_future *f, int code) {
   weft__future_end_anyway(f, state, code);
 }
 
+/* Drops the reference that the task's end has held. As the last one it must not report a failure here,
+ * under the task's lock: the task does that itself when the lock is free. */
+static void let_go(struct weft_future *f, struct weft__task *t) {
+  uint32_t refs = weft__load_acquire_u32(&f->refs);
+  while (refs > 1)
+    if (weft__cas_u32(&f->refs, &refs, refs - 1)) return;
+  if (!weft__load_relaxed_u32(&f->seen)) {
+    weft__store_relaxed_u32(&f->seen, 1);
+    weft__store_relaxed_u32(&t->watched, weft__load_relaxed_u32(&t->watched) | WEFT__DETACHED);
+  }
+  weft_future_unref(f);
+}
+
 /* Under the task's lock. */
 static void on_over(struct weft__gate *gate, struct weft__waiter *rec) {
   struct shared *s = weft__container_of(gate, struct shared, gate);
   struct weft_future *f = weft__container_of((void *)s, struct weft_future, value);
   struct weft__task *t = s->task.object;
-  int code = rec->code;
-  /* Nobody but this holds the future: the task reports its failure itself, once the lock is free. */
-  if (weft__load_acquire_u32(&f->refs) == 1) {
-    weft__store_relaxed_u32(&f->seen, 1);
-    weft__store_relaxed_u32(&t->watched, weft__load_relaxed_u32(&t->watched) | WEFT__DETACHED);
-  }
-  over(f, code);
+  over(f, rec->code);
   weft__awaitable_drop(s->task, true);
-  weft_future_unref(f);
+  let_go(f, t);
 }
 
 int weft_task_share(weft_task h, weft_future **ret) {
@@ -48,7 +55,7 @@ int weft_task_share(weft_task h, weft_future **ret) {
   weft_awaitable a = weft_task_awaitable(h);
   int r = weft__awaitable_take(a);
   if (r < 0) return r;
-  struct weft_future *f = weft__future_make(0, sizeof(struct shared));
+  struct weft_future *f = weft__future_make(0, sizeof(struct shared), __builtin_return_address(0));
   if (!f) {
     weft__awaitable_give_back(a);
     return WEFT_ENOMEM;

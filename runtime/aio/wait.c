@@ -18,7 +18,9 @@ static int count_over(const struct weft__waitset *ws, weft_outcome *ret) {
     weft_outcome o = {false, 0};
     o.over = weft__waitset_over(ws, i, &o.code);
     n += o.over;
-    if (ret) ret[i] = o;
+    if (!ret) continue;
+    ret[i] = o;
+    if (o.over) weft__awaitable_told(ws->set[i]);
   }
   return n;
 }
@@ -50,7 +52,10 @@ int weft_select(const weft_awaitable *set, size_t n, int *ret_code) {
   int code = 0;
   for (int i = 0; r == 0 && i < (int)n; i++) {
     if (!weft__waitset_over(&ws, (size_t)i, &code)) continue;
-    if (ret_code) *ret_code = code;
+    if (ret_code) {
+      *ret_code = code;
+      weft__awaitable_told(set[i]);
+    }
     r = i;
     break;
   }

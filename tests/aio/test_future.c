@@ -372,6 +372,57 @@ TASK_TEST(F6_each_callback_runs_in_the_context_it_was_added_in) {
   weft_future_unref(f);
 }
 
+/* Adds callbacks from inside a strand; each looks whether it is in it, and alone in it. */
+struct in_strand {
+  weft_future *f;
+  weft_strand *strand;
+  struct latch called, added;
+  int inside; /* the strand's only */
+  int wrong;
+};
+
+static int look_around(weft_future *f, void *arg) {
+  struct in_strand *s = arg;
+  (void)f;
+  if (!weft_strand_in(s->strand) || s->inside++ != 0) s->wrong++;
+  s->inside--;
+  latch_hit(&s->called);
+  return 0;
+}
+
+static int add_in_strand(void *arg) {
+  struct in_strand *s = arg;
+  for (int i = 0; i < 4; i++) CHECK_INT(weft_future_on_done(s->f, look_around, s), 0);
+  latch_hit(&s->added);
+  return 0;
+}
+
+static int note_outside(weft_future *f, void *arg) {
+  struct in_strand *s = arg;
+  (void)f;
+  CHECK(!weft_strand_in(s->strand));
+  latch_hit(&s->called);
+  return 0;
+}
+
+TASK_TEST(F3_a_callback_is_of_the_strand_of_who_added_it) {
+  for (int i = 0; i < count(30); i++) {
+    struct in_strand s = {.f = fresh(0)};
+    CHECK_INT(weft_strand_new(&s.strand), 0);
+    CHECK_INT(weft_future_on_done(s.f, note_outside, &s), 0);
+    weft_task t = weft_spawn(add_in_strand, &s, &(weft_spawn_opts){.strand = s.strand});
+    CHECK_INT(weft_await(t), 0);
+    CHECK_INT(weft_future_on_done(s.f, note_outside, &s), 0);
+    /* Ended by a task of the strand as by one of none. */
+    t = weft_spawn(set_as_task, s.f, &(weft_spawn_opts){.strand = i % 2 ? s.strand : NULL});
+    CHECK_INT(weft_await(t), 0);
+    CHECK_INT(latch_wait(&s.called, 6), 0);
+    CHECK_INT(s.wrong, 0);
+    weft_strand_free(s.strand);
+    weft_future_unref(s.f);
+  }
+}
+
 /* ---- reports ---- */
 
 static int fail_note(weft_future *f, void *arg) {
@@ -407,11 +458,14 @@ static void F8_a_callback_that_fails_is_reported_and_the_others_run(void **state
     log_capture_print(&log);
 }
 
-enum reading { NOT_READ, READ, AWAITED, CANCELLED };
+enum reading { NOT_READ, READ, AWAITED, CANCELLED, WATCHED, LOOKED_AT, GATHERED };
 
 static int fail_a_future(void *arg) {
   weft_future *f = fresh(0);
   weft_future *other = weft_future_ref(f);
+  weft_awaitable a = weft_future_awaitable(f);
+  weft_completed *c = NULL;
+  weft_outcome out;
   switch (*(enum reading *)arg) {
   case CANCELLED:
     weft_future_cancel(f);
@@ -426,6 +480,20 @@ static int fail_a_future(void *arg) {
     break;
   case NOT_READ:
     weft_future_fail(f, OWN_ERROR);
+    break;
+  case WATCHED: /* waited for, but nobody was told the code */
+    CHECK_INT(weft_as_completed(&c, &a, 1, WEFT_FOREVER), 0);
+    weft_future_fail(f, OWN_ERROR);
+    CHECK_INT(weft_wait(&a, 1, WEFT_ALL_OVER, WEFT_FOREVER, NULL), 1);
+    weft_completed_free(c);
+    break;
+  case LOOKED_AT:
+    weft_future_fail(f, OWN_ERROR);
+    CHECK_INT(weft_wait(&a, 1, WEFT_ALL_OVER, WEFT_FOREVER, &out), 1);
+    break;
+  case GATHERED:
+    weft_future_fail(f, OWN_ERROR);
+    CHECK_INT(weft_gather_any(&a, 1, NULL), OWN_ERROR);
     break;
   }
   weft_future_unref(f);
@@ -443,6 +511,7 @@ static int reports_of(enum reading how) {
 static void F7_an_error_nobody_read_is_reported_once(void **state) {
   (void)state;
   CHECK_INT(reports_of(NOT_READ), 1);
+  CHECK_INT(reports_of(WATCHED), 1);
 }
 
 static void F7_reading_or_cancelling_silences_the_report(void **state) {
@@ -450,6 +519,8 @@ static void F7_reading_or_cancelling_silences_the_report(void **state) {
   CHECK_INT(reports_of(READ), 0);
   CHECK_INT(reports_of(AWAITED), 0);
   CHECK_INT(reports_of(CANCELLED), 0);
+  CHECK_INT(reports_of(LOOKED_AT), 0);
+  CHECK_INT(reports_of(GATHERED), 0);
 }
 
 /* ---- shared tasks ---- */
@@ -566,6 +637,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(callbacks_run_when_a_thread_outside_sets_the_future),
     cmocka_unit_test(callbacks_added_while_others_set_it_are_all_called_once),
     cmocka_unit_test(F6_each_callback_runs_in_the_context_it_was_added_in),
+    cmocka_unit_test(F3_a_callback_is_of_the_strand_of_who_added_it),
     cmocka_unit_test(F8_a_callback_that_fails_is_reported_and_the_others_run),
     cmocka_unit_test(F7_an_error_nobody_read_is_reported_once),
     cmocka_unit_test(F7_reading_or_cancelling_silences_the_report),

@@ -331,6 +331,17 @@ TASK_TEST(X4_without_time_a_future_that_is_over_gives_its_result) {
   weft_future_unref(f);
 }
 
+TASK_TEST(X4_without_time_what_is_over_gives_its_code_whatever_it_is) {
+  struct door d = DOOR_INIT;
+  weft_event e = WEFT_EVENT_INIT;
+  CHECK_INT(weft_wait_for_any(door_awaitable(&d), 0), WEFT_ETIMEDOUT);
+  CHECK_INT(weft_wait_for_any(weft_event_awaitable(&e), 0), WEFT_ETIMEDOUT);
+  door_open(&d);
+  CHECK_INT(weft_event_set(&e), 0);
+  CHECK_INT(weft_wait_for_any(door_awaitable(&d), 0), DOOR_CODE);
+  CHECK_INT(weft_wait_for_any(weft_event_awaitable(&e), -1), 0);
+}
+
 static int shielded_wait(void *arg) {
   return weft_shield(weft_task_awaitable(*(weft_task *)arg));
 }
@@ -438,6 +449,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(G6_cancelling_after_a_gather_has_failed_does_nothing_to_the_rest),
     cmocka_unit_test(X1_wait_for_cancels_a_future_when_the_time_ran_out),
     cmocka_unit_test(X4_without_time_a_future_that_is_over_gives_its_result),
+    cmocka_unit_test(X4_without_time_what_is_over_gives_its_code_whatever_it_is),
     cmocka_unit_test(X7_a_shielded_task_survives_the_timeout),
     cmocka_unit_test(S1_cancelling_who_shields_leaves_the_inner_one_running),
     cmocka_unit_test(S2_what_happens_to_the_inner_one_shows_through),
