@@ -32,7 +32,7 @@
  *     weft_watchers_fire(&d->watchers, 0);
  *     pthread_mutex_unlock(&d->lock);
  *   }
- *   int r = weft_await_any((weft_awaitable){&door_ops, d, 0});
+ *   int r = weft_awaitable_await((weft_awaitable){&door_ops, d, 0});
  *
  * The protocol. An awaitable is over once, with a code, and stays over. Whoever waits calls watch; when
  * the object is not over, watch links the record and the object fires it once when it is. Who has
@@ -110,12 +110,12 @@ weft_awaitable weft_task_awaitable(weft_task t);
  * gave way. One that cannot be cancelled is left as it is, with WEFT_ECANCELED.
  * WEFT_ESTALE, WEFT_ESELF, WEFT_EINVAL for one that cannot be waited for.
  * [task] [suspends] [cancel point]. asyncio: await a */
-int weft_await_any(weft_awaitable a);
+int weft_awaitable_await(weft_awaitable a);
 
 /* The same, at most for `limit`; then a is cancelled, its end waited for, and WEFT_ETIMEDOUT returned, or
  * its code if it did not give way. limit <= 0: its code if it is over, else it is cancelled at once.
  * [task] [suspends] [cancel point]. asyncio: wait_for(a, timeout) */
-int weft_wait_for_any(weft_awaitable a, weft_ns limit);
+int weft_awaitable_wait_for(weft_awaitable a, weft_ns limit);
 
 /* Waits until a is over and returns its code, but a cancel of the caller does not reach it: the caller
  * gets WEFT_ECANCELED and a goes on. Consumes a if it can be consumed: a task whose awaiter was cancelled

@@ -33,7 +33,7 @@ int weft_gather(const weft_task *tasks, size_t n, int *ret_codes);
 
 /* The same for awaitables of any kind. One that cannot be cancelled is not waited for when the caller is.
  * [task] [suspends] [cancel point]. asyncio: gather */
-int weft_gather_any(const weft_awaitable *set, size_t n, int *ret_codes);
+int weft_gather_mixed(const weft_awaitable *set, size_t n, int *ret_codes);
 
 /* ---- wait and select ---- */
 

@@ -174,7 +174,7 @@ static weft_task as_task(weft_awaitable a) {
   return (weft_task){.slot_ = a.object, .key_ = a.key};
 }
 
-int weft_await_any(weft_awaitable a) {
+int weft_awaitable_await(weft_awaitable a) {
   if (a.ops == &weft__task_ops) return weft_await(as_task(a));
   struct weft__task *cur = weft__current_task();
   if (!cur) return weft__no_task();
@@ -191,11 +191,11 @@ int weft_await_any(weft_awaitable a) {
   return r;
 }
 
-int weft_wait_for_any(weft_awaitable a, weft_ns limit) {
+int weft_awaitable_wait_for(weft_awaitable a, weft_ns limit) {
   weft_timeout s;
   int r = weft_timeout_begin(&s, limit);
   if (r < 0) return r;
-  return weft_timeout_end(&s, weft_await_any(a));
+  return weft_timeout_end(&s, weft_awaitable_await(a));
 }
 
 int weft_shield(weft_awaitable a) {

@@ -42,7 +42,7 @@ static inline bool weft__awaitable_same(weft_awaitable a, weft_awaitable b) {
  * the wait ended otherwise. Masked: no cancel ends it. */
 int weft__await_one(struct weft__task *cur, weft_awaitable a, bool masked, int *ret_code);
 
-/* Awaits a, which it has taken, as weft_await_any does. *ret_over: whether a is over. */
+/* Awaits a, which it has taken, as weft_awaitable_await does. *ret_over: whether a is over. */
 int weft__await_passing_cancel(struct weft__task *cur, weft_awaitable a, bool *ret_over);
 
 #endif

@@ -80,7 +80,7 @@ static int gather(struct weft__waitset *ws, int *ret_codes) {
   return r;
 }
 
-int weft_gather_any(const weft_awaitable *set, size_t n, int *ret_codes) {
+int weft_gather_mixed(const weft_awaitable *set, size_t n, int *ret_codes) {
   struct weft__task *cur = weft__current_task();
   if (!cur) return weft__no_task();
   if (n == 0) return 0;
@@ -100,7 +100,7 @@ int weft_gather(const weft_task *tasks, size_t n, int *ret_codes) {
   weft_awaitable *set = n <= WEFT__WAITSET_FEW ? few : weft__alloc(n * sizeof *set);
   if (!set) return WEFT_ENOMEM;
   for (size_t i = 0; i < n; i++) set[i] = weft_task_awaitable(tasks[i]);
-  int r = weft_gather_any(set, n, ret_codes);
+  int r = weft_gather_mixed(set, n, ret_codes);
   if (set != few) weft__free(set);
   return r;
 }

@@ -118,5 +118,5 @@ weft_awaitable weft_stop_awaitable(void) {
 }
 
 int weft_stop_wait(void) {
-  return weft_await_any(weft_stop_awaitable());
+  return weft_awaitable_await(weft_stop_awaitable());
 }

@@ -333,7 +333,7 @@ TASK_TEST(channels_are_awaitables_beside_others) {
   receive_from_to(&receiver, 2, 2);
   CHECK_INT(weft_await(t), 0);
   CHECK_INT(weft_latest_close(c.l), 0);
-  CHECK_INT(weft_await_any(set[1]), 0);
+  CHECK_INT(weft_awaitable_await(set[1]), 0);
   CHECK_INT(weft_latest_free(c.l), 0);
   CHECK_INT(weft_broadcast_free(c.b), 0);
 }

@@ -234,8 +234,8 @@ static void outside_a_run_an_event_is_set_and_cleared(void **state) {
 TASK_TEST(an_event_is_awaited_like_everything_else) {
   weft_event e = WEFT_EVENT_INIT;
   weft_task t = weft_spawn(set_it, &e, NULL);
-  CHECK_INT(weft_await_any(weft_event_awaitable(&e)), 0);
-  CHECK_INT(weft_await_any(weft_event_awaitable(&e)), 0);
+  CHECK_INT(weft_awaitable_await(weft_event_awaitable(&e)), 0);
+  CHECK_INT(weft_awaitable_await(weft_event_awaitable(&e)), 0);
   CHECK_INT(weft_await(t), 0);
 }
 

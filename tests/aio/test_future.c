@@ -493,7 +493,7 @@ static int fail_a_future(void *arg) {
     break;
   case GATHERED:
     weft_future_fail(f, OWN_ERROR);
-    CHECK_INT(weft_gather_any(&a, 1, NULL), OWN_ERROR);
+    CHECK_INT(weft_gather_mixed(&a, 1, NULL), OWN_ERROR);
     break;
   }
   weft_future_unref(f);

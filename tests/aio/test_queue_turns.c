@@ -407,7 +407,7 @@ TASK_TEST(queues_can_be_selected_on) {
 }
 
 static int await_readable(void *arg) {
-  return weft_await_any(weft_queue_readable(arg));
+  return weft_awaitable_await(weft_queue_readable(arg));
 }
 
 TASK_TEST(a_getter_comes_before_those_who_watch) {
@@ -425,7 +425,7 @@ TASK_TEST(a_getter_comes_before_those_who_watch) {
   watcher = weft_spawn(await_readable, q, NULL);
   CHECK_INT(weft_await(watcher), 1);
   CHECK_INT(weft_queue_shutdown(q, true), 0);
-  CHECK_INT(weft_await_any(weft_queue_readable(q)), 0);
+  CHECK_INT(weft_awaitable_await(weft_queue_readable(q)), 0);
   CHECK_INT(weft_queue_free(q), 0);
 }
 

@@ -107,7 +107,7 @@ static int use_event(struct cook *c) {
   case 1:
     return weft_event_clear(&s->event);
   case 2:
-    return weft_await_any(weft_event_awaitable(&s->event));
+    return weft_awaitable_await(weft_event_awaitable(&s->event));
   default:
     return weft_event_wait(&s->event);
   }

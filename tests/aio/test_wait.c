@@ -229,7 +229,7 @@ TASK_TEST(a_timeout_scope_cuts_a_select) {
 }
 
 static int await_door(void *arg) {
-  return weft_await_any(door_awaitable(arg));
+  return weft_awaitable_await(door_awaitable(arg));
 }
 
 TASK_TEST(an_awaitable_of_ones_own_is_awaited_from_a_thread_and_by_many) {
@@ -241,7 +241,7 @@ TASK_TEST(an_awaitable_of_ones_own_is_awaited_from_a_thread_and_by_many) {
   CHECK_INT(weft_yield(), 0);
   pthread_t thread;
   CHECK_INT(weft__sys_thread_create(&thread, NULL, open_from_thread, &d), 0);
-  CHECK_INT(weft_await_any(door_awaitable(&d)), DOOR_CODE);
+  CHECK_INT(weft_awaitable_await(door_awaitable(&d)), DOOR_CODE);
   CHECK_INT(weft_gather(t, N, codes), 0);
   weft__sys_thread_join(thread);
   for (int i = 0; i < N; i++) CHECK_INT(codes[i], DOOR_CODE);
@@ -251,9 +251,9 @@ TASK_TEST(cancelling_who_awaits_one_that_cannot_be_cancelled_leaves_it_alone) {
   struct door d = DOOR_INIT;
   weft_timeout s;
   CHECK_INT(weft_timeout_begin(&s, weft_ms(5)), 0);
-  CHECK_INT(weft_timeout_end(&s, weft_await_any(door_awaitable(&d))), WEFT_ETIMEDOUT);
+  CHECK_INT(weft_timeout_end(&s, weft_awaitable_await(door_awaitable(&d))), WEFT_ETIMEDOUT);
   door_open(&d);
-  CHECK_INT(weft_await_any(door_awaitable(&d)), DOOR_CODE);
+  CHECK_INT(weft_awaitable_await(door_awaitable(&d)), DOOR_CODE);
 }
 
 TASK_TEST(gather_takes_any_mix) {
@@ -264,7 +264,7 @@ TASK_TEST(gather_takes_any_mix) {
   weft_awaitable set[] = {weft_task_awaitable(t), door_awaitable(&d), weft_future_awaitable(f),
                           weft_future_awaitable(f), weft_task_awaitable(t)};
   int codes[5];
-  CHECK_INT(weft_gather_any(set, 5, codes), 0);
+  CHECK_INT(weft_gather_mixed(set, 5, codes), 0);
   CHECK_INT(codes[0], 7);
   CHECK_INT(codes[1], DOOR_CODE);
   CHECK_INT(codes[2], 0);
@@ -279,7 +279,7 @@ TASK_TEST(gather_takes_any_mix) {
 static int gather_mixed(void *arg) {
   struct waiter *w = arg;
   latch_hit(&w->waiting);
-  return w->code = weft_gather_any(w->set, w->n, NULL);
+  return w->code = weft_gather_mixed(w->set, w->n, NULL);
 }
 
 TASK_TEST(G4_cancelling_a_mixed_gather_cancels_what_can_be_cancelled) {
@@ -304,7 +304,7 @@ TASK_TEST(G6_cancelling_after_a_gather_has_failed_does_nothing_to_the_rest) {
   CHECK_INT(weft_future_fail(f, OWN_ERROR), 0);
   weft_task t = parked(&begun);
   weft_awaitable set[] = {weft_task_awaitable(t), weft_future_awaitable(f)};
-  CHECK_INT(weft_gather_any(set, 2, NULL), OWN_ERROR);
+  CHECK_INT(weft_gather_mixed(set, 2, NULL), OWN_ERROR);
   CHECK_INT(weft_cancelling(t), 0); /* it was consumed, and runs on */
   CHECK_INT(weft_tasks(NULL, 0), 2);
   weft_future_unref(f);
@@ -314,7 +314,7 @@ TASK_TEST(G6_cancelling_after_a_gather_has_failed_does_nothing_to_the_rest) {
 
 TASK_TEST(X1_wait_for_cancels_a_future_when_the_time_ran_out) {
   weft_future *f = fresh();
-  CHECK_INT(weft_wait_for_any(weft_future_awaitable(f), weft_ms(5)), WEFT_ETIMEDOUT);
+  CHECK_INT(weft_awaitable_wait_for(weft_future_awaitable(f), weft_ms(5)), WEFT_ETIMEDOUT);
   CHECK(weft_future_cancelled(f));
   weft_future_unref(f);
 }
@@ -322,11 +322,11 @@ TASK_TEST(X1_wait_for_cancels_a_future_when_the_time_ran_out) {
 TASK_TEST(X4_without_time_a_future_that_is_over_gives_its_result) {
   weft_future *f = fresh();
   CHECK_INT(weft_future_fail(f, OWN_ERROR), 0);
-  CHECK_INT(weft_wait_for_any(weft_future_awaitable(f), 0), OWN_ERROR);
-  CHECK_INT(weft_wait_for_any(weft_future_awaitable(f), -1), OWN_ERROR);
+  CHECK_INT(weft_awaitable_wait_for(weft_future_awaitable(f), 0), OWN_ERROR);
+  CHECK_INT(weft_awaitable_wait_for(weft_future_awaitable(f), -1), OWN_ERROR);
   weft_future_unref(f);
   f = fresh();
-  CHECK_INT(weft_wait_for_any(weft_future_awaitable(f), 0), WEFT_ETIMEDOUT);
+  CHECK_INT(weft_awaitable_wait_for(weft_future_awaitable(f), 0), WEFT_ETIMEDOUT);
   CHECK(weft_future_cancelled(f));
   weft_future_unref(f);
 }
@@ -334,12 +334,12 @@ TASK_TEST(X4_without_time_a_future_that_is_over_gives_its_result) {
 TASK_TEST(X4_without_time_what_is_over_gives_its_code_whatever_it_is) {
   struct door d = DOOR_INIT;
   weft_event e = WEFT_EVENT_INIT;
-  CHECK_INT(weft_wait_for_any(door_awaitable(&d), 0), WEFT_ETIMEDOUT);
-  CHECK_INT(weft_wait_for_any(weft_event_awaitable(&e), 0), WEFT_ETIMEDOUT);
+  CHECK_INT(weft_awaitable_wait_for(door_awaitable(&d), 0), WEFT_ETIMEDOUT);
+  CHECK_INT(weft_awaitable_wait_for(weft_event_awaitable(&e), 0), WEFT_ETIMEDOUT);
   door_open(&d);
   CHECK_INT(weft_event_set(&e), 0);
-  CHECK_INT(weft_wait_for_any(door_awaitable(&d), 0), DOOR_CODE);
-  CHECK_INT(weft_wait_for_any(weft_event_awaitable(&e), -1), 0);
+  CHECK_INT(weft_awaitable_wait_for(door_awaitable(&d), 0), DOOR_CODE);
+  CHECK_INT(weft_awaitable_wait_for(weft_event_awaitable(&e), -1), 0);
 }
 
 static int shielded_wait(void *arg) {

@@ -99,7 +99,7 @@ static int wait_for_several(void *arg) {
     weft_completed_free(c);
   }
   int codes[SEVERAL];
-  if (STEP(weft_gather_any(set, SEVERAL, codes), 0, WEFT_ENOMEM) < 0)
+  if (STEP(weft_gather_mixed(set, SEVERAL, codes), 0, WEFT_ENOMEM) < 0)
     for (int i = 0; i < SEVERAL; i++) STEP(weft_await(t[i]), 7, WEFT_ENOMEM);
   return scene_leave(0);
 }

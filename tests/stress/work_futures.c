@@ -103,7 +103,7 @@ static int wait_somehow(struct fate *t) {
   case 3:
     return collect(t, set);
   default:
-    return weft_gather_any(set, FUTURES, codes);
+    return weft_gather_mixed(set, FUTURES, codes);
   }
 }
 
