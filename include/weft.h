@@ -46,12 +46,13 @@
  *                     another thread: do not keep errno or the address of a thread-local across it
  *   [never suspends]  returns without letting another task run
  *   [cancel point]    returns WEFT_ECANCELED when the task has been cancelled
- * In a child made by fork() during a run every function that can fail answers WEFT_ECHILD. What needs no
- * runtime works on there: cleanup scopes (weft/scope.h), the time, the texts of codes.
+ * In a child made by fork() during a run every function that can fail answers WEFT_ECHILD. What
+ * needs no runtime works on there: cleanup scopes (weft/scope.h), the time, the texts of codes.
  *
- * Who waits for itself is told so: WEFT_ESELF when a task awaits itself, its own shared future, or joins
- * the group that it is a child of; WEFT_EDEADLK for a lock that it holds, and for a once inside its own
- * function; WEFT_EBUSY for a generator inside its own body. Longer circles: weft/graph.h finds them.
+ * Who waits for itself is told so: WEFT_ESELF when a task awaits itself, its own shared future, or
+ * joins the group that it is a child of; WEFT_EDEADLK for a lock that it holds, and for a once
+ * inside its own function; WEFT_EBUSY for a generator inside its own body. Longer circles:
+ * weft/graph.h finds them.
  */
 #ifndef WEFT_H
 #define WEFT_H

@@ -31,7 +31,8 @@ typedef union weft_barrier {
   unsigned char opaque_[WEFT_BARRIER_SIZE];
 } weft_barrier;
 
-/* For `parties` tasks, 1 <= parties <= INT32_MAX; every call on a barrier for less answers WEFT_EINVAL. */
+/* For `parties` tasks, 1 <= parties <= INT32_MAX; every call on a barrier for less answers
+ * WEFT_EINVAL. */
 #define WEFT_BARRIER_INIT(parties)                                                                 \
   {                                                                                                \
     { 0, 0, 0, (parties) }                                                                         \
@@ -41,10 +42,10 @@ typedef union weft_barrier {
  * [any thread] [never suspends]. asyncio: Barrier(parties) */
 int weft_barrier_init(weft_barrier *b, int parties);
 
-/* Waits until as many tasks as the barrier has parties are here; then all go on, and each gets another
- * number from 0 to parties - 1, the last one to come the highest. The next round may begin at once: who
- * comes while others of this round are on their way out belongs to the next. A waiter that is cancelled
- * leaves the round, which then waits for another.
+/* Waits until as many tasks as the barrier has parties are here; then all go on, and each gets
+ * another number from 0 to parties - 1, the last one to come the highest. The next round may begin
+ * at once: who comes while others of this round are on their way out belongs to the next. A waiter
+ * that is cancelled leaves the round, which then waits for another.
  * WEFT_EBROKEN when the barrier is broken, or was reset or broken during the wait. WEFT_ECANCELED.
  * [task] [suspends] [cancel point]. asyncio: Barrier.wait */
 int weft_barrier_wait(weft_barrier *b);
@@ -73,11 +74,13 @@ typedef union weft_wait_group {
 #define WEFT_WAIT_GROUP_INIT                                                                       \
   { 0 }
 
-/* n more things are under way; before the wait that is to include them. WEFT_EOVERFLOW beyond INT32_MAX.
+/* n more things are under way; before the wait that is to include them. WEFT_EOVERFLOW beyond
+ * INT32_MAX.
  * [any thread] [never suspends] */
 int weft_wait_group_add(weft_wait_group *g, unsigned n);
 
-/* One of them is over. What was done before it is seen after the wait. WEFT_ESTATE when none is under way.
+/* One of them is over. What was done before it is seen after the wait. WEFT_ESTATE when none is
+ * under way.
  * [any thread] [never suspends] */
 int weft_wait_group_done(weft_wait_group *g);
 
@@ -99,10 +102,11 @@ typedef union weft_once {
 #define WEFT_ONCE_INIT                                                                             \
   { 0 }
 
-/* Runs fn(arg) unless a call on this object has done that with success; returns 0 when that is so, and
- * what it wrote is seen. A call that comes while fn runs waits for its end. When fn fails (a negative code,
- * WEFT_ECANCELED as well), the call that ran it returns that code, and the oldest of the waiting calls,
- * or else the next one to come, runs its own fn. WEFT_EDEADLK when fn calls it on the same object.
+/* Runs fn(arg) unless a call on this object has done that with success; returns 0 when that is so,
+ * and what it wrote is seen. A call that comes while fn runs waits for its end. When fn fails (a
+ * negative code, WEFT_ECANCELED as well), the call that ran it returns that code, and the oldest of
+ * the waiting calls, or else the next one to come, runs its own fn. WEFT_EDEADLK when fn calls it
+ * on the same object.
  * [task] [suspends] [cancel point unless it has been done] */
 int weft_once_run(weft_once *o, weft_fn fn, void *arg);
 

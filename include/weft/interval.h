@@ -4,8 +4,8 @@
  *   r = weft_interval_init(&every, weft_ms(100), NULL);
  *   while ((r = weft_interval_tick(&every, NULL)) > 0) sample();
  *
- * Ticks are due at fixed distances, however long the code between them takes, and are never early. What
- * happens when a tick comes so late that the next one is due, too, is the interval's policy.
+ * Ticks are due at fixed distances, however long the code between them takes, and are never early.
+ * What happens when a tick comes so late that the next one is due, too, is the interval's policy.
  */
 #ifndef WEFT_INTERVAL_H
 #define WEFT_INTERVAL_H
@@ -44,13 +44,14 @@ typedef struct weft_interval {
  * [any thread] [never suspends] */
 int weft_interval_init(weft_interval *i, weft_ns period, const weft_interval_opts *opts);
 
-/* Waits until the next tick is due. 1, and *ret_due (may be NULL) is when it was due, on the clock of
- * weft_now; 0 once the interval was stopped; WEFT_ECANCELED, WEFT_ENOMEM: then the tick is still to come.
+/* Waits until the next tick is due. 1, and *ret_due (may be NULL) is when it was due, on the clock
+ * of weft_now; 0 once the interval was stopped; WEFT_ECANCELED, WEFT_ENOMEM: then the tick is still
+ * to come.
  * [task] [suspends] [cancel point]. Tokio: tick */
 int weft_interval_tick(weft_interval *i, weft_ns *ret_due);
 
-/* The next tick is due `after` from now, the later ones at the interval's distance from it; 0 and less: at
- * once. Also starts a stopped interval again. Not while another task waits for a tick.
+/* The next tick is due `after` from now, the later ones at the interval's distance from it; 0 and
+ * less: at once. Also starts a stopped interval again. Not while another task waits for a tick.
  * [any thread] [never suspends]. Tokio: reset_after */
 void weft_interval_reset(weft_interval *i, weft_ns after);
 

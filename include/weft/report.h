@@ -1,16 +1,17 @@
-/* Reports: what happens with nobody there to be told. A detached task that fails, a future whose failure
- * nobody reads, a task that outlives its cancel: none has a caller who could get an error code.
+/* Reports: what happens with nobody there to be told. A detached task that fails, a future whose
+ * failure nobody reads, a task that outlives its cancel: none has a caller who could get an error
+ * code.
  * asyncio counterpart: the exception handlers of a loop.
  *
- * Each of them becomes a weft_report and goes to the runtime's error handler: .on_error of its options, or
- * what weft_set_error_handler has put in its place. Without one, and when the handler says by a
- * negative code that it could not deal with the report, its message goes to the log.
+ * Each of them becomes a weft_report and goes to the runtime's error handler: .on_error of its
+ * options, or what weft_set_error_handler has put in its place. Without one, and when the handler
+ * says by a negative code that it could not deal with the report, its message goes to the log.
  *
- * A handler is called on the thread on which the thing happens, any of the runtime's, and by several
- * at once. It must be quick: a task waits for it. Inside it there is no current task: calls that suspend
- * or spawn answer WEFT_ENOTASK; weft_submit, weft_cancel, setting a future and the like work. What is
- * reported while the handler runs, on its own thread, goes to the log at once: a handler that fails again
- * and again cannot stop the runtime.
+ * A handler is called on the thread on which the thing happens, any of the runtime's, and by
+ * several at once. It must be quick: a task waits for it. Inside it there is no current task: calls
+ * that suspend or spawn answer WEFT_ENOTASK; weft_submit, weft_cancel, setting a future and the
+ * like work. What is reported while the handler runs, on its own thread, goes to the log at once: a
+ * handler that fails again and again cannot stop the runtime.
  */
 #ifndef WEFT_REPORT_H
 #define WEFT_REPORT_H
@@ -40,8 +41,8 @@ typedef enum weft_report_kind {
   WEFT_REPORT_OPEN,     /* debug mode: a resource is open when the run ends */
 } weft_report_kind;
 
-/* One report. Everything it points to is valid during the call of the handler only. What does not apply
- * is NULL or 0; message is always there. */
+/* One report. Everything it points to is valid during the call of the handler only. What does not
+ * apply is NULL or 0; message is always there. */
 typedef struct weft_report {
   weft_report_kind kind;
   int code;                     /* negative: the error that nobody gets */
@@ -59,8 +60,8 @@ typedef struct weft_report {
 /* The kind in words: "task failed". Never NULL; static. [any thread] [never suspends] */
 const char *weft_report_kind_name(weft_report_kind kind);
 
-/* Sets the error handler of the calling thread's runtime; NULL: the log. Returns 0 or WEFT_ENOTASK. When
- * it returns the old one may be at work still, on other threads.
+/* Sets the error handler of the calling thread's runtime; NULL: the log. Returns 0 or WEFT_ENOTASK.
+ * When it returns the old one may be at work still, on other threads.
  * [task; also error handlers] [never suspends]. asyncio: set_exception_handler */
 int weft_set_error_handler(weft_error_fn fn, void *arg);
 
@@ -68,13 +69,14 @@ int weft_set_error_handler(weft_error_fn fn, void *arg);
  * [task; also error handlers] [never suspends]. asyncio: get_exception_handler */
 weft_error_fn weft_error_handler(void **ret_arg);
 
-/* Gives a report of the program's own to the handler; a NULL message is filled in from kind and code.
- * Returns 0 or WEFT_ENOTASK. [task; also error handlers, in which it goes to the log] [never suspends].
+/* Gives a report of the program's own to the handler; a NULL message is filled in from kind and
+ * code. Returns 0 or WEFT_ENOTASK. [task; also error handlers, in which it goes to the log]
+ * [never suspends].
  * asyncio: call_exception_handler */
 int weft_report_error(const weft_report *report);
 
-/* What happens to a report without a handler: its message goes to the log. For handlers that keep only
- * some reports to themselves. Returns 0 or WEFT_ENOTASK.
+/* What happens to a report without a handler: its message goes to the log. For handlers that keep
+ * only some reports to themselves. Returns 0 or WEFT_ENOTASK.
  * [task; also error handlers] [never suspends]. asyncio: default_exception_handler */
 int weft_report_log(const weft_report *report);
 

@@ -48,7 +48,8 @@ int weft_timeout_reschedule(weft_timeout *s, weft_ns limit);
 int weft_wait_for(weft_fn fn, void *arg, weft_ns limit);
 
 /* Awaits the task, at most for `limit`; then cancels it, waits until it is really over, and returns
- * WEFT_ETIMEDOUT, or the code it ended with if it refused the cancel. Consumes the handle, but for WEFT_ESELF, WEFT_EINVAL and WEFT_ENOTASK (see weft_await).
+ * WEFT_ETIMEDOUT, or the code it ended with if it refused the cancel. Consumes the handle, but for
+ * WEFT_ESELF, WEFT_EINVAL and WEFT_ENOTASK (see weft_await).
  * [task] [suspends] [cancel point]. asyncio: wait_for(task) */
 int weft_wait_for_task(weft_task t, weft_ns limit);
 

@@ -7,9 +7,10 @@
  *   r = order_queue_put(q, &order);            (the compiler refuses a pointer to anything else)
  *   weft_queue_shutdown(q.untyped, false);     (what deals with no item is called as ever)
  *
- * Each macro, at file scope and with a semicolon behind it, defines a type and small functions around the
- * ones that deal with items; what they do is said there. In C a pointer of the wrong type is an error
- * everywhere below the macro, as it is by itself with gcc 14 and clang 16 and later.
+ * Each macro, at file scope and with a semicolon behind it, defines a type and small functions
+ * around the ones that deal with items; what they do is said there. In C a pointer of the wrong
+ * type is an error everywhere below the macro, as it is by itself with gcc 14 and clang 16 and
+ * later.
  */
 #ifndef WEFT_TYPED_H
 #define WEFT_TYPED_H
@@ -44,7 +45,8 @@
   }                                                                                                \
   struct name
 
-/* A future of a `type`: name_new, name_set, name_await, name_get. [as their weft_future_ functions] */
+/* A future of a `type`: name_new, name_set, name_await, name_get.
+ * [as their weft_future_ functions] */
 #define WEFT_FUTURE_TYPE(name, type)                                                               \
   WEFT__REFUSE_TYPES                                                                               \
   typedef struct name {                                                                            \
@@ -64,8 +66,8 @@
   }                                                                                                \
   struct name
 
-/* A generator of `type`s, whose body is int fn(name g, void *arg): name_open (.target of the options is
- * used), name_next, name_throw, and for the body name_yield and name_delegate.
+/* A generator of `type`s, whose body is int fn(name g, void *arg): name_open (.target of the
+ * options is used), name_next, name_throw, and for the body name_yield and name_delegate.
  * [as their weft_gen_ functions] */
 #define WEFT_GEN_TYPE(name, type)                                                                  \
   WEFT__GEN_TYPE(name, type)                                                                       \
