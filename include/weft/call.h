@@ -5,8 +5,8 @@
  * any detached task; the value it returns otherwise is lost.
  *
  * In exact mode and in a strand callbacks begin in asyncio's order: those of weft_call_soon as they
- * were made, those with a time by their time. (In a strand a callback queues up when it is due, even
- * while a task of the strand runs; asyncio looks at its timers between turns only.) Elsewhere any
+ * were made, those with a time by their time. (In a strand a callback queues up when it is due,
+ * even while a task of the strand runs; asyncio looks at its timers between turns only.) Elsewhere any
  * worker begins any of them.
  *
  * The handle is a value that need not be kept or given back. From a thread outside the runtime:

@@ -67,30 +67,32 @@ enum {
 
 /* Runs fn(arg) as the main task and returns its code.
  * [any thread that is not in a runtime] blocks the thread until the main task has returned.
- * After that: every task still alive is cancelled and awaited (one that is left is named every second
- * to the log), what is open is closed (generators), the blocking pool is joined, the threads end, all
- * memory is given back.
- * SIGINT, on the process's main thread and while its disposition is the default: the first one cancels the
- * main task, the second one ends the process, as does one that comes after the main task's end. A
- * main task that ends cancelled by nothing else is answered with WEFT_EINTR; one that catches the
- * cancel and returns something else keeps its code. .no_sigint leaves the signal alone, as a simulation
- * does.
+ * After that: every task still alive is cancelled and awaited (one that is left is named every
+ * second to the log), what is open is closed (generators), the blocking pool is joined, the threads
+ * end, all memory is given back.
+ * SIGINT, on the process's main thread and while its disposition is the default: the first one
+ * cancels the main task, the second one ends the process, as does one that comes after the main
+ * task's end. A main task that ends cancelled by nothing else is answered with WEFT_EINTR; one that
+ * catches the cancel and returns something else keeps its code. .no_sigint leaves the signal alone,
+ * as a simulation does.
  * Returns the main task's code, or
  *   WEFT_EINTR      SIGINT, as above
- *   WEFT_EINVAL     an option is out of range, WEFT_WORKERS is not a number in range, or WEFT_SEED none
- *   WEFT_EBUSY      a simulation (weft/sim.h) runs in this process, or this was to be one and another
- *                   runtime runs
+ *   WEFT_EINVAL     an option is out of range, WEFT_WORKERS is not a number in range, or WEFT_SEED
+ *                   none
+ *   WEFT_EBUSY      a simulation (weft/sim.h) runs in this process, or this was to be one and
+ *                   another runtime runs
  *   WEFT_EDEADLK    simulated, and nothing could go on
  *   WEFT_ENESTED    called inside a runtime
  *   WEFT_ENOMEM, WEFT_EAGAIN, WEFT_EMFILE, WEFT_ENFILE  the threads or loops could not be made; fn
  *                   was not run
- *   WEFT_ETIMEDOUT  shutdown_timeout ran out; threads and memory that are still in use are left behind
+ *   WEFT_ETIMEDOUT  shutdown_timeout ran out; threads and memory that are still in use are left
+ *                   behind
  *   WEFT_ECHILD     in a child made by fork() inside a runtime
  * asyncio: asyncio.run */
 int weft_run(weft_fn fn, void *arg, const weft_run_opts *opts);
 
-/* Names a running runtime, for use from threads that are not its own. A value: may be copied, and is
- * answered with WEFT_ECLOSED once its run has ended. */
+/* Names a running runtime, for use from threads that are not its own. A value: may be copied, and
+ * is answered with WEFT_ECLOSED once its run has ended. */
 typedef struct weft_runtime {
   uint64_t id_;
 } weft_runtime;
@@ -101,15 +103,15 @@ weft_runtime weft_runtime_current(void);
 
 struct weft_spawn_opts;
 
-/* Starts fn(arg) as a detached task of rt from any thread. Returns 0, or WEFT_ECLOSED once the runtime
- * is shutting down (the function is then not run, now or later), WEFT_ENOMEM, WEFT_EINVAL,
+/* Starts fn(arg) as a detached task of rt from any thread. Returns 0, or WEFT_ECLOSED once the
+ * runtime is shutting down (the function is then not run, now or later), WEFT_ENOMEM, WEFT_EINVAL,
  * WEFT_EBUSY when the runtime is simulated and the thread is not.
  * opts as for weft_spawn; .pinned is refused with WEFT_EINVAL on a thread outside the runtime.
  * [any thread] [never suspends]. asyncio: call_soon_threadsafe; with a result: weft/submit.h */
 int weft_submit(weft_runtime rt, weft_fn fn, void *arg, const struct weft_spawn_opts *opts);
 
-/* Index of the worker that runs the calling task, from 0; a reserve thread has the index of the worker
- * it stands in for. WEFT_ENOTASK elsewhere. It may change at every suspension.
+/* Index of the worker that runs the calling task, from 0; a reserve thread has the index of the
+ * worker it stands in for. WEFT_ENOTASK elsewhere. It may change at every suspension.
  * [any thread] [never suspends] */
 int weft_worker_id(void);
 
@@ -117,8 +119,8 @@ int weft_worker_id(void);
  * [any thread] [never suspends] */
 int weft_worker_count(void);
 
-/* What one worker has done since its runtime began. Read while it runs: each figure is exact for some
- * recent moment, two of them need not be of the same one. */
+/* What one worker has done since its runtime began. Read while it runs: each figure is exact for
+ * some recent moment, two of them need not be of the same one. */
 typedef struct weft_worker_stats {
   uint64_t tasks_run;   /* slices: times a task was resumed or begun from a queue */
   uint64_t inline_run;  /* unstarted tasks run on their awaiter's stack */

@@ -30,7 +30,7 @@ typedef struct weft_strand weft_strand;
 
 /* Runs fn(arg) as the first task of a new strand and awaits it, as weft_await does; its code. Tasks
  * that it leaves behind go on, in the strand. WEFT_ENOMEM, WEFT_EINVAL, WEFT_ENOTASK: fn was not
- * called.
+ * called, or, with WEFT_ENOMEM under a deadline, was cancelled (see weft_await).
  * [task] [suspends] [cancel point]. asyncio: the loop's own rules */
 int weft_strand_run(weft_fn fn, void *arg);
 
