@@ -12,9 +12,9 @@
  * unless its options say otherwise: another .strand, or .parallel for none. weft_to_thread and
  * process jobs run beside it as always.
  *
- * A task of a strand that computes for long keeps its strand waiting, and only that. Awaiting a
- * task is never run on the awaiter's stack in a strand, so a spawn and its await cost about 100 ns
- * there.
+ * A task of a strand that computes for long keeps its strand waiting, and only that. In a strand no
+ * task runs on its awaiter's stack, so a spawn and its await cost there what those of a task that
+ * suspends do.
  */
 #ifndef WEFT_STRAND_H
 #define WEFT_STRAND_H
