@@ -6,8 +6,8 @@
  *
  * In exact mode and in a strand callbacks begin in asyncio's order: those of weft_call_soon as they
  * were made, those with a time by their time. (In a strand a callback queues up when it is due,
- * even while a task of the strand runs; asyncio looks at its timers between turns only.) Elsewhere any
- * worker begins any of them.
+ * even while a task of the strand runs; asyncio looks at its timers between turns only.) Elsewhere
+ * any worker begins any of them.
  *
  * The handle is a value that need not be kept or given back. From a thread outside the runtime:
  * weft_submit, which is asyncio's call_soon_threadsafe.

@@ -52,8 +52,8 @@ int weft_runner_run(weft_runner *r, weft_fn fn, void *arg);
 /* Cancels and awaits what is left, closes what is open, joins the thread pool and the threads, and
  * gives everything back. A second time, and of NULL or {0}, it does nothing. Returns 0, or
  * WEFT_ETIMEDOUT when shutdown_timeout ran out (threads and memory in use are left behind);
- * WEFT_EBUSY during a run, WEFT_ENESTED inside a runtime, WEFT_EDEADLK as above: it is closed after
- * the last one, and not after the others.
+ * WEFT_EDEADLK as above. WEFT_EBUSY during a run, WEFT_ENESTED inside a runtime, WEFT_ECHILD: after
+ * these it is open as before, after all others it is closed.
  * It frees what the weft_runner refers to: no other call on the same weft_runner may be in progress
  * on another thread, nor begin, before it has returned (a run in progress is told apart, the others
  * are not).
