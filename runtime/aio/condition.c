@@ -38,7 +38,7 @@ static int holder(struct cond *c, struct weft__task **ret) {
   struct weft__task *t = weft__current_task();
   if (!t) return weft__no_task();
   *ret = t;
-  return weft__lock_holder(lock_of(c)) == t ? 0 : WEFT_ESTATE;
+  return weft__lock_held_by(lock_of(c), t) ? 0 : WEFT_ESTATE;
 }
 
 static int wait_once(struct cond *c, struct weft__task *t) {

@@ -1,17 +1,14 @@
 /* weft_lock. */
 #include "aio/lock.h"
 
-static uint64_t held_by(struct weft__task *t) {
-  return (uint64_t)(uintptr_t)t;
-}
-
 int weft__lock_take(struct weft__lock *l, struct weft__task *t, bool masked) {
   struct weft__sync *s = &l->sync;
   int r = weft__wait_open(t, masked, &t->wait.ticket);
   if (r < 0) return r;
+  uint64_t self = weft__holder_self(t);
   uint64_t holder = weft__sync_lock(s);
-  if (holder == 0 || holder == held_by(t)) {
-    weft__sync_unlock(s, held_by(t));
+  if (holder == 0 || holder == self) {
+    weft__sync_unlock(s, self);
     weft__wait_abort(t, t->wait.ticket);
     return holder ? WEFT_EDEADLK : 0;
   }
@@ -24,7 +21,7 @@ int weft_lock_acquire(weft_lock *lock) {
   int r = weft__sync_enter(&t);
   if (r < 0) return r;
   uint64_t free = 0;
-  if (weft__likely(weft__cas_u64(&l->sync.word, &free, held_by(t)))) return 0;
+  if (weft__likely(weft__cas_u64(&l->sync.word, &free, weft__holder_self(t)))) return 0;
   return weft__lock_take(l, t, false);
 }
 
@@ -32,7 +29,13 @@ int weft_lock_try(weft_lock *lock) {
   struct weft__task *t = weft__current_task();
   if (weft__unlikely(!t)) return weft__no_task();
   uint64_t free = 0;
-  return weft__cas_u64(&weft__lock_of(lock)->sync.word, &free, held_by(t)) ? 0 : WEFT_EAGAIN;
+  return weft__cas_u64(&weft__lock_of(lock)->sync.word, &free, weft__holder_self(t)) ? 0
+                                                                                     : WEFT_EAGAIN;
+}
+
+/* Of the task that was won just now. */
+static uint64_t next_holder(const struct weft__task *t) {
+  return weft__holder(t, weft__word_key(t->wait.ticket));
 }
 
 static __attribute__((noinline)) int release_slow(struct weft__lock *l) {
@@ -42,8 +45,8 @@ static __attribute__((noinline)) int release_slow(struct weft__lock *l) {
   int r = holder == 0 ? WEFT_ESTATE : weft__sync_refuses(s) ? WEFT_EBUSY : 0;
   struct weft__task *next = NULL;
   if (r == 0) {
-    weft__sync_wake(s, 0, &woken, &next);
-    holder = held_by(next);
+    /* Its record is as it was when it came until the unlocking lets it go on. */
+    holder = weft__sync_wake(s, 0, &woken, &next) ? next_holder(next) : 0;
   }
   weft__sync_unlock(s, holder);
   weft__sync_ready(&woken);
@@ -63,5 +66,6 @@ int weft_lock_release(weft_lock *lock) {
 }
 
 bool weft_lock_locked(const weft_lock *lock) {
-  return weft__lock_holder((const struct weft__lock *)(const void *)lock) != NULL;
+  const struct weft__lock *l = (const struct weft__lock *)(const void *)lock;
+  return (weft__load_relaxed_u64(&l->sync.word) & ~WEFT__SYNC_FLAGS) != 0;
 }

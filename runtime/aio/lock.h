@@ -4,25 +4,24 @@
 
 #include <weft/sync.h>
 
+#include "aio/holder.h"
 #include "aio/sync.h"
 
-/* The word's state is the address of the task that holds the lock, 0 when it is free. QUEUED is set only
+/* The word's state names the task that holds the lock (holder.h), 0 when it is free. QUEUED is set only
  * while somebody holds it. */
 struct weft__lock {
   struct weft__sync sync;
 };
 _Static_assert(sizeof(struct weft__lock) <= WEFT_LOCK_SIZE, "weft_lock is large enough");
-_Static_assert(_Alignof(struct weft__task) > WEFT__SYNC_FLAGS,
-               "an address leaves room for the flags");
 
 static inline struct weft__lock *weft__lock_of(weft_lock *l) {
   return (struct weft__lock *)(void *)l;
 }
 
-/* Who holds it, or NULL. Only a name when the caller is another thread: it may have ended. */
-static inline struct weft__task *weft__lock_holder(const struct weft__lock *l) {
+/* Whether t, which calls it, holds the lock. */
+static inline bool weft__lock_held_by(const struct weft__lock *l, struct weft__task *t) {
   uint64_t word = weft__load_relaxed_u64(&l->sync.word);
-  return (struct weft__task *)(uintptr_t)(word & ~WEFT__SYNC_FLAGS);
+  return (word & ~WEFT__SYNC_FLAGS) == weft__holder_self(t);
 }
 
 /* Takes the lock for t, which calls it, on the slow path; masked: no cancel ends the wait. 0,

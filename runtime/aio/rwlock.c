@@ -2,10 +2,12 @@
  * head who may come in: one writer, or all readers up to the next writer. */
 #include <weft/sync.h>
 
+#include "aio/holder.h"
 #include "aio/sync.h"
 
-/* The word's state: WRITER and the address of the task that writes, or the number of readers times READER. */
-#define WRITER UINT64_C(4)
+/* The word's state: WRITER and the name of the task that writes (holder.h), or the number of readers times
+ * READER. */
+#define WRITER WEFT__HOLDER_WRITES
 #define READER UINT64_C(8)
 
 enum { TO_READ = 0, TO_WRITE = 1 }; /* marks of the records */
@@ -14,21 +16,24 @@ struct rwlock {
   struct weft__sync sync;
 };
 _Static_assert(sizeof(struct rwlock) <= WEFT_RWLOCK_SIZE, "weft_rwlock is large enough");
-_Static_assert(_Alignof(struct weft__task) > (WEFT__SYNC_FLAGS | WRITER),
-               "an address leaves room for the flags");
 
 static struct rwlock *inner(weft_rwlock *l) {
   return (struct rwlock *)(void *)l;
 }
 
 static uint64_t written_by(struct weft__task *t) {
-  return (uint64_t)(uintptr_t)t | WRITER;
+  return weft__holder_self(t) | WRITER;
 }
 
-/* The state when t has come in, or 0 when it may not. */
-static uint64_t entered(uint64_t state, int how, struct weft__task *t) {
-  if (how == TO_WRITE) return state == 0 ? written_by(t) : 0;
+/* The state when the task has come in that would then be `writer`, or 0 when it may not. */
+static uint64_t entered(uint64_t state, int how, uint64_t writer) {
+  if (how == TO_WRITE) return state == 0 ? writer : 0;
   return state & WRITER ? 0 : state + READER;
+}
+
+/* Of a record in the line. */
+static uint64_t waiting_writer(const struct weft__waiter *rec) {
+  return weft__holder(rec->task, weft__word_key(rec->ticket)) | WRITER;
 }
 
 /* Lets in who may come in. Locked on entry, unlocked on return. */
@@ -38,7 +43,7 @@ static void admit(struct rwlock *l, uint64_t state) {
   struct weft__waiter *first;
   uint64_t next;
   while ((first = weft__sync_first(s)) != NULL &&
-         (next = entered(state, first->code, first->task)) != 0)
+         (next = entered(state, first->code, waiting_writer(first))) != 0)
     if (weft__sync_win(first, 0, &woken)) state = next;
   weft__sync_unlock(s, state);
   weft__sync_ready(&woken);
@@ -48,9 +53,9 @@ static int acquire_slow(struct rwlock *l, struct weft__task *t, int how) {
   struct weft__sync *s = &l->sync;
   int r = weft__wait_open(t, false, &t->wait.ticket);
   if (r < 0) return r;
-  uint64_t state = weft__sync_lock(s);
-  uint64_t next = weft__list_empty(&s->line) ? entered(state, how, t) : 0;
-  if (next || state == written_by(t)) {
+  uint64_t self = written_by(t), state = weft__sync_lock(s);
+  uint64_t next = weft__list_empty(&s->line) ? entered(state, how, self) : 0;
+  if (next || state == self) {
     weft__sync_unlock(s, next ? next : state);
     weft__wait_abort(t, t->wait.ticket);
     return next ? 0 : WEFT_EDEADLK;
@@ -66,8 +71,8 @@ static int acquire_slow(struct rwlock *l, struct weft__task *t, int how) {
 /* 0 with the lock; WEFT_EAGAIN when that is not so simple. */
 static inline int take(struct rwlock *l, struct weft__task *t, int how) {
   uint64_t word = weft__load_relaxed_u64(&l->sync.word);
-  uint64_t next;
-  while (!(word & WEFT__SYNC_FLAGS) && (next = entered(word, how, t)) != 0)
+  uint64_t self = written_by(t), next;
+  while (!(word & WEFT__SYNC_FLAGS) && (next = entered(word, how, self)) != 0)
     if (weft__likely(weft__cas_u64(&l->sync.word, &word, next))) return 0;
   return WEFT_EAGAIN;
 }
@@ -87,8 +92,8 @@ static int try(weft_rwlock *lock, int how) {
   if (take(l, t, how) == 0) return 0;
   /* It may have been locked for a moment only. */
   struct weft__sync *s = &l->sync;
-  uint64_t state = weft__sync_lock(s);
-  uint64_t next = weft__list_empty(&s->line) ? entered(state, how, t) : 0;
+  uint64_t self = written_by(t), state = weft__sync_lock(s);
+  uint64_t next = weft__list_empty(&s->line) ? entered(state, how, self) : 0;
   weft__sync_unlock(s, next ? next : state);
   return next ? 0 : WEFT_EAGAIN;
 }

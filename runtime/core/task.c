@@ -46,6 +46,10 @@ static void cache_push(struct weft__task_cache *c, struct weft__task *t) {
 static bool add_slab(struct weft__task_pool *p, struct weft__task_cache *c) {
   struct weft__task_slab *s = weft__alloc_aligned(64, sizeof *s);
   if (!s) return false;
+  if ((uint64_t)(uintptr_t)(s + 1) >> WEFT__TASK_ADDRESS_BITS != 0) {
+    weft__free(s); /* no memory that can be used */
+    return false;
+  }
   memset(s, 0, sizeof *s);
   for (int i = WEFT__TASKS_PER_SLAB - 1; i >= 0; i--) {
     s->tasks[i].rt = p->rt;

@@ -180,6 +180,11 @@ struct weft__task {
   const char *reason;            /* a static string, or NULL */
 };
 
+/* Tasks lie where an address has no more bits than these: locks keep a key beside it (aio/holder.h). So do
+ * all that x86-64 and aarch64 give to a program that does not ask for others. */
+#define WEFT__TASK_ADDRESS_BITS 48
+_Static_assert(sizeof(void *) <= sizeof(uint64_t), "an address fits in a word");
+
 /* A slab of objects, for those who look at all tasks. */
 enum { WEFT__TASKS_PER_SLAB = 128 };
 struct weft__task_slab {

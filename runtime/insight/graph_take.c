@@ -2,12 +2,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aio/holder.h"
+#include "aio/sync.h"
 #include "base/memory.h"
 #include "base/sys.h"
 #include "core/runtime.h"
 #include "insight/graph.h"
-
-#define HOLDER_MASK (~(uintptr_t)7)
 
 /* ---- nodes ---- */
 
@@ -234,20 +234,23 @@ static bool in_slabs(const struct weft__graph *g, const struct weft__task *t) {
   return false;
 }
 
-/* The task whose address stands in the lock that n waits for, or NULL. */
-static struct weft__task *holder_of(const struct weft__graph_node *n) {
+/* What the lock that n waits for says about its holder (aio/holder.h); 0: nothing, as when others read. */
+static uint64_t holder_of(const struct weft__graph_node *n) {
   uint64_t word = 0;
-  if (weft__sys_peek(n->object, &word, sizeof word) != (ssize_t)sizeof word) return NULL;
-  return (struct weft__task *)((uintptr_t)word & HOLDER_MASK);
+  if (weft__sys_peek(n->object, &word, sizeof word) != (ssize_t)sizeof word) return 0;
+  bool readers = n->kind != &weft__waits_lock && !(word & WEFT__HOLDER_WRITES);
+  return readers ? 0 : word & ~WEFT__SYNC_FLAGS;
 }
 
-/* A holder that has ended while the lock still names it will never release it: only it could. */
+/* A holder that has ended while the lock still names it: somebody else has to release it. */
 static bool has_ended(const struct weft__graph *g, const struct weft__graph_node *n,
-                      struct weft__task *holder) {
-  if (!holder || !in_slabs(g, holder)) return false;
-  unsigned phase = weft__word_phase(weft__load_acquire_u64(&holder->word));
-  return (phase == WEFT__DONE || phase == WEFT__FREE) && holder_of(n) == holder &&
-         weft__graph_same_wait(n);
+                      uint64_t holder) {
+  struct weft__task *t = weft__holder_task(holder);
+  if (!t || !in_slabs(g, t)) return false;
+  uint64_t word = weft__load_acquire_u64(&t->word);
+  unsigned phase = weft__word_phase(word);
+  bool lives = phase != WEFT__DONE && phase != WEFT__FREE && weft__holder_names(holder, word);
+  return !lives && holder_of(n) == holder && weft__graph_same_wait(n);
 }
 
 static bool is_lock(const struct weft__wait_kind *kind) {
@@ -257,9 +260,9 @@ static bool is_lock(const struct weft__wait_kind *kind) {
 static int add_lock(struct weft__graph *g, uint32_t i) {
   struct weft__graph_node *n = &g->nodes[i];
   if (!is_lock(n->kind)) return 0;
-  struct weft__task *holder = holder_of(n);
-  uint32_t to = weft__graph_find(g, holder);
-  if (to == WEFT__NO_NODE) {
+  uint64_t holder = holder_of(n);
+  uint32_t to = weft__graph_find(g, weft__holder_task(holder));
+  if (to == WEFT__NO_NODE || !weft__holder_names(holder, g->nodes[to].word)) {
     n->orphaned = has_ended(g, n, holder);
     return 0;
   }

@@ -82,6 +82,25 @@ TASK_TEST(C1_that_another_task_holds_the_lock_is_not_enough) {
   CHECK_INT(weft_cond_release(&s.cond), 0);
 }
 
+static int acquire_and_end(void *arg) {
+  return weft_cond_acquire(&((struct scene *)arg)->cond);
+}
+
+/* Nor that an earlier task did, whose memory is the caller's now. */
+EXACT_TEST(C1_that_a_task_which_has_ended_holds_the_lock_is_not_enough) {
+  struct scene s = {0};
+  weft_task gone = weft_spawn(acquire_and_end, &s, NULL);
+  int again = 0;
+  CHECK_INT(weft_await(gone), 0);
+  for (int i = 0; i < count(100); i++) {
+    weft_task t = weft_spawn(use_without_the_lock, &s, NULL);
+    again += t.slot_ == gone.slot_;
+    CHECK_INT(weft_await(t), 0);
+  }
+  CHECK(again > 0);
+  CHECK_INT(weft_cond_release(&s.cond), 0);
+}
+
 static void outside_a_task_a_condition_is_enotask(void **state) {
   (void)state;
   weft_cond c = {0};
@@ -386,6 +405,7 @@ TASK_TEST(no_notify_is_lost_while_waiters_are_cancelled_and_time_out) {
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(C1_wait_and_notify_without_the_lock_are_estate),
     cmocka_unit_test(C1_that_another_task_holds_the_lock_is_not_enough),
+    cmocka_unit_test(C1_that_a_task_which_has_ended_holds_the_lock_is_not_enough),
     cmocka_unit_test(outside_a_task_a_condition_is_enotask),
     cmocka_unit_test(a_condition_without_a_lock_of_its_own_uses_the_given_one),
     cmocka_unit_test(notify_wakes_the_n_oldest),

@@ -317,6 +317,34 @@ TASK_TEST(a_lock_that_was_handed_to_the_caller_is_edeadlk_too) {
   CHECK_INT(weft_await(t), 0);
 }
 
+/* ---- a lock that is held for longer than its holder lives ---- */
+
+static int acquire_and_end(void *lock) {
+  return weft_lock_acquire(lock);
+}
+static int acquire_with_a_limit(void *lock) {
+  weft_timeout s;
+  int r = weft_timeout_begin(&s, weft_us(20));
+  return r < 0 ? r : weft_timeout_end(&s, weft_lock_acquire(lock));
+}
+
+/* The memory of the task that took it is used again: by others, who do not hold it. */
+EXACT_TEST(a_lock_of_a_task_that_has_ended_is_held_by_no_later_one) {
+  weft_lock lock = WEFT_LOCK_INIT;
+  weft_task gone = weft_spawn(acquire_and_end, &lock, NULL);
+  int again = 0;
+  CHECK_INT(weft_await(gone), 0);
+  for (int i = 0; i < count(COUNT_TASKS / 50); i++) {
+    weft_task t = weft_spawn(acquire_with_a_limit, &lock, NULL);
+    again += t.slot_ == gone.slot_;
+    if (!CHECK_INT(weft_await(t), WEFT_ETIMEDOUT)) break;
+  }
+  CHECK(again > 0);
+  CHECK_INT(weft_lock_release(&lock), 0);
+  CHECK_INT(weft_await(weft_spawn(acquire_and_end, &lock, NULL)), 0);
+  CHECK_INT(weft_lock_release(&lock), 0);
+}
+
 static void outside_a_task_a_lock_is_enotask(void **state) {
   (void)state;
   weft_lock lock = WEFT_LOCK_INIT;
@@ -419,6 +447,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(L3_any_thread_may_release_a_lock),
     cmocka_unit_test(a_lock_that_the_caller_holds_is_edeadlk),
     cmocka_unit_test(a_lock_that_was_handed_to_the_caller_is_edeadlk_too),
+    cmocka_unit_test(a_lock_of_a_task_that_has_ended_is_held_by_no_later_one),
     cmocka_unit_test(outside_a_task_a_lock_is_enotask),
     cmocka_unit_test(a_lock_excludes),
     cmocka_unit_test(a_lock_excludes_while_waiters_are_cancelled_and_time_out),

@@ -139,6 +139,30 @@ TASK_TEST(a_writer_that_acquires_again_is_edeadlk) {
   CHECK_INT(weft_rwlock_release_read(&s.lock), 0);
 }
 
+static int write_and_end(void *lock) {
+  return weft_rwlock_acquire_write(lock);
+}
+static int write_with_a_limit(void *lock) {
+  weft_timeout s;
+  int r = weft_timeout_begin(&s, weft_us(20));
+  return r < 0 ? r : weft_timeout_end(&s, weft_rwlock_acquire_write(lock));
+}
+
+/* The memory of the writer is used again: by others, who do not hold the lock. */
+EXACT_TEST(a_lock_of_a_writer_that_has_ended_is_held_by_no_later_task) {
+  weft_rwlock lock = WEFT_RWLOCK_INIT;
+  weft_task gone = weft_spawn(write_and_end, &lock, NULL);
+  int again = 0;
+  CHECK_INT(weft_await(gone), 0);
+  for (int i = 0; i < count(100); i++) {
+    weft_task t = weft_spawn(write_with_a_limit, &lock, NULL);
+    again += t.slot_ == gone.slot_;
+    CHECK_INT(weft_await(t), WEFT_ETIMEDOUT);
+  }
+  CHECK(again > 0);
+  CHECK_INT(weft_rwlock_release_write(&lock), 0);
+}
+
 TASK_TEST(a_release_of_what_is_not_held_is_estate) {
   struct scene s = {0};
   CHECK_INT(weft_rwlock_release_read(&s.lock), WEFT_ESTATE);
@@ -224,6 +248,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(readers_come_in_in_batches_between_the_writers),
     cmocka_unit_test(readers_behind_a_writer_that_is_cancelled_come_in),
     cmocka_unit_test(a_writer_that_acquires_again_is_edeadlk),
+    cmocka_unit_test(a_lock_of_a_writer_that_has_ended_is_held_by_no_later_task),
     cmocka_unit_test(a_release_of_what_is_not_held_is_estate),
     cmocka_unit_test(outside_a_task_a_readers_writer_lock_is_enotask),
     cmocka_unit_test(a_deadline_ends_the_wait_for_a_readers_writer_lock),

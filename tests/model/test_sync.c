@@ -51,8 +51,7 @@ static void setup_sync(void) {
 }
 static void setup_held(void) {
   setup_sync();
-  weft__store_relaxed_u64(&weft__lock_of(&S.mutex)->sync.word,
-                          (uint64_t)(uintptr_t)&S.task[HELD_BY]);
+  weft__store_relaxed_u64(&weft__lock_of(&S.mutex)->sync.word, weft__holder(&S.task[HELD_BY], KEY));
 }
 
 static void cancels_1(void) {
@@ -65,7 +64,7 @@ static void cancels_1(void) {
 static void locks(unsigned i) {
   S.result[i] = weft_lock_acquire(&S.mutex);
   if (S.result[i] != 0) return;
-  MODEL_CHECK(weft__lock_holder(weft__lock_of(&S.mutex)) == &S.task[i]);
+  MODEL_CHECK(weft__lock_held_by(weft__lock_of(&S.mutex), &S.task[i]));
   model_write(&S.gift, model_read(&S.gift) + 1);
   int r = weft_lock_release(&S.mutex);
   MODEL_CHECK(r == 0);
