@@ -8,14 +8,20 @@
  *     |   `-- holder #3 'right': waiting for a lock
  *     |       `-- holder #2 'left': see above
  *     `-- #3 'right': see above
- *     2 tasks wait for each other for ever:
+ *     2 tasks wait for each other for ever, unless somebody else releases the lock:
  *       #2 'left', spawned at main+0x4f (app.c:31), waits for a lock held by #3 'right'
  *       #3 'right', spawned at main+0x6a (app.c:32), waits for a lock held by #2 'left'
  *
  * All of it is a snapshot, taken from any task or thread while the others go on: each line is true of some
- * moment of the call. A wait that is called endless is one for certain: the tasks of the circle were
- * all waiting at one moment, none of them with a deadline, so that only a cancel from outside can end it.
- * (A task awaited under a timeout scope shows "with a deadline" and is no part of a circle: it ends.)
+ * moment of the call. A wait that is called endless is one of a circle, or leads to one, whose tasks were
+ * all waiting at one moment, none of them with a deadline. (A task awaited under a timeout scope shows
+ * "with a deadline" and is no part of a circle: it ends.)
+ *   - Where tasks await each other, directly or by their groups, only a cancel from outside can end it: it
+ *     is certain.
+ *   - Where one waits for a lock, it is so as long as locks are released by those who hold them, as
+ *     nearly every program does it. But any task or thread may release a lock (weft/sync.h), and which
+ *     will cannot be known: such a circle is reported "unless somebody else releases the lock". The same
+ *     goes for a lock whose holder has ended.
  *
  * In debug mode (weft/debug.h) the runtime looks for circles by itself.
  */
@@ -45,7 +51,8 @@ typedef struct weft_graph_task {
   const void *object;    /* the lock; NULL where there is none to name */
   const char *place;     /* where in the program the call stands in which it waits; NULL: unknown */
   bool deadline;         /* its wait ends by itself at some time */
-  bool endless;          /* its wait can never end */
+  bool endless;          /* its wait can never end, if locks are released by their holders only */
+  bool certain;          /* and not even if they are not: only a cancel ends it */
   size_t awaits;         /* edges from it */
   size_t awaited_by;     /* edges to it */
 } weft_graph_task;
@@ -82,7 +89,7 @@ int weft_graph_walk(weft_runtime rt, const weft_graph_visitor *visitor, void *ar
 typedef enum weft_graph_form {
   WEFT_GRAPH_TREE,  /* who awaits is above whom it awaits; endless waits follow. asyncio: pstree */
   WEFT_GRAPH_TABLE, /* a line for each task. asyncio: ps */
-  WEFT_GRAPH_ENDLESS, /* only the waits that can never end; nothing when there are none */
+  WEFT_GRAPH_ENDLESS, /* only the endless waits; nothing when there are none */
 } weft_graph_form;
 
 /* Gets one line of text, without a newline at its end. Must not suspend. */
@@ -100,8 +107,10 @@ int weft_graph_print(weft_runtime rt, weft_graph_form form, FILE *out);
  * asyncio: print_call_graph, capture_call_graph */
 int weft_graph_awaiters(weft_task t, weft_graph_line_fn fn, void *arg);
 
-/* Fills tasks[0..max) with borrowed handles of those whose waits can never end, a circle's members next
- * to each other, and returns how many there are (may exceed max); WEFT_ENOMEM, WEFT_ECLOSED.
+/* Fills tasks[0..max) with borrowed handles of those whose waits are endless, a circle's members next to
+ * each other, and returns how many there are (may exceed max); WEFT_ENOMEM, WEFT_ECLOSED. Among them are
+ * those that go on if a lock is released by one who does not hold it: weft_graph_walk tells which waits
+ * are certain.
  * [any thread] [never suspends] */
 int weft_graph_endless(weft_runtime rt, weft_task *tasks, size_t max);
 

@@ -30,7 +30,9 @@ struct weft__graph_node {
   bool orphaned;  /* waits for a lock whose holder has ended */
   bool any;       /* one of several may end its wait, or something that is no task */
   bool fail_fast; /* an error of one of several ends it */
-  bool endless;
+  bool
+      endless; /* only a cancel ends its wait, or a release of a lock by one who does not hold it */
+  bool certain;       /* and not even that */
   uint32_t need;      /* of several: how many have to be over */
   uint32_t first_out; /* its edges: out[first_out .. + outs) */
   uint32_t outs;
@@ -57,7 +59,7 @@ struct weft__graph {
 int weft__graph_take(struct weft__graph *ret, struct weft__runtime *rt);
 void weft__graph_free(struct weft__graph *g);
 
-/* Marks the endless waits; by weft__graph_take. 0 or WEFT_ENOMEM. */
+/* Marks the endless and the certain waits; by weft__graph_take. 0 or WEFT_ENOMEM. */
 int weft__graph_mark_endless(struct weft__graph *g);
 
 /* The task's wait is the one that n tells of. */

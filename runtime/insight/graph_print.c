@@ -133,6 +133,7 @@ static int visit_task(const struct weft__graph *g, uint32_t i, const weft_graph_
       .place = place[0] ? place : NULL,
       .deadline = n->deadline,
       .endless = n->endless,
+      .certain = n->certain,
       .awaits = n->outs,
       .awaited_by = n->ins,
   };
@@ -262,7 +263,8 @@ static void write_table(const struct weft__graph *g, weft_graph_line_fn fn, void
     const struct weft__graph_node *n = &g->nodes[i];
     weft__graph_label(g, i, label, sizeof label);
     weft__graph_state(n, state, sizeof state);
-    if (n->endless) strncat(state, ", for ever", sizeof state - strlen(state) - 1);
+    const char *ever = n->certain ? ", for ever" : n->endless ? ", for ever unless released" : "";
+    strncat(state, ever, sizeof state - strlen(state) - 1);
     write_awaiters(g, n, awaited, sizeof awaited);
     weft__where(n->site, true, site, sizeof site);
     snprintf(line, sizeof line, "%-28s %-44s %-16s %s", label, state, awaited, site);

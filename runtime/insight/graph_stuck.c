@@ -4,6 +4,9 @@
  * ever themselves. The set of all those is found from above: it begins with every task that waits for
  * others, and whoever waits for too few of the set leaves it, until nobody does. What remains are
  * circles, locks of tasks that have ended, and all that lead there.
+ *
+ * A lock is released by whoever does it, not by its holder alone. So what remains when locks count as
+ * released is certain; what locks add to it ends if somebody else releases one.
  */
 #include <stdio.h>
 #include <string.h>
@@ -16,32 +19,32 @@
 /* Whether so many endless ones among those that it waits for keep n waiting for ever. */
 static bool keeps(const struct weft__graph_node *n, uint32_t awaited, uint32_t endless,
                   bool group) {
-  if (n->orphaned) return true;
   if (n->any || endless == 0) return false;
   if (group) return true; /* it waits for each child */
   if (n->fail_fast) return endless == awaited && n->need <= awaited;
   return awaited - endless < n->need;
 }
 
-static bool stays(const struct weft__graph *g, const struct weft__graph_node *n) {
+static bool stays(const struct weft__graph *g, const struct weft__graph_node *n, bool locks) {
   uint32_t awaited = 0, endless = 0;
   bool group = false;
+  if (n->orphaned) return locks;
   for (uint32_t k = 0; k < n->outs; k++) {
     const struct weft__graph_link *l = &g->links[n->first_out + k];
     if (l->via == WEFT_GRAPH_CHILD) continue;
     awaited++;
-    endless += g->nodes[l->to].endless;
+    endless += g->nodes[l->to].endless && (locks || l->via != WEFT_GRAPH_LOCK);
     group |= l->via == WEFT_GRAPH_GROUP;
   }
   return keeps(n, awaited, endless, group);
 }
 
-static void shrink(struct weft__graph *g) {
+static void shrink(struct weft__graph *g, bool locks) {
   for (bool again = true; again;) {
     again = false;
     for (uint32_t i = 0; i < g->n; i++) {
       struct weft__graph_node *n = &g->nodes[i];
-      if (!n->endless || stays(g, n)) continue;
+      if (!n->endless || stays(g, n, locks)) continue;
       n->endless = false;
       again = true;
     }
@@ -53,25 +56,35 @@ static bool waits_still(const struct weft__graph_node *n) {
   return weft__graph_same_wait(n) && weft__load_acquire_ptr(&n->task->inline_child) == n->object;
 }
 
-int weft__graph_mark_endless(struct weft__graph *g) {
+/* locks: no lock is released but by its holder. */
+static void mark(struct weft__graph *g, bool locks) {
   for (uint32_t i = 0; i < g->n; i++)
     g->nodes[i].endless = g->nodes[i].kind && !g->nodes[i].deadline;
-  shrink(g);
+  shrink(g, locks);
   /* All were there at one moment only if none of them has gone on since the first was read. */
   for (uint32_t i = 0; i < g->n; i++)
     if (g->nodes[i].endless) g->nodes[i].endless = waits_still(&g->nodes[i]);
-  shrink(g);
+  shrink(g, locks);
+}
+
+int weft__graph_mark_endless(struct weft__graph *g) {
+  mark(g, false);
+  for (uint32_t i = 0; i < g->n; i++) g->nodes[i].certain = g->nodes[i].endless;
+  mark(g, true);
+  for (uint32_t i = 0; i < g->n; i++) g->nodes[i].certain &= g->nodes[i].endless;
   return 0;
 }
 
 /* ---- circles ---- */
 
-/* The first link from i that leads further into the set, or NULL: a lock nobody has any more. */
+/* The first link from i that leads further into the set, or NULL: a lock nobody has any more. From what is
+ * certain to what is. */
 static const struct weft__graph_link *onwards(const struct weft__graph *g, uint32_t i) {
   const struct weft__graph_node *n = &g->nodes[i];
   for (uint32_t k = 0; k < n->outs; k++) {
     const struct weft__graph_link *l = &g->links[n->first_out + k];
-    if (l->via != WEFT_GRAPH_CHILD && g->nodes[l->to].endless) return l;
+    const struct weft__graph_node *to = &g->nodes[l->to];
+    if (l->via != WEFT_GRAPH_CHILD && (n->certain ? to->certain : to->endless)) return l;
   }
   return NULL;
 }
@@ -142,22 +155,27 @@ static void write_link(const struct weft__graph *g, uint32_t from, const struct 
 static void write_circle(const struct weft__graph *g, const struct weft__graph_link *const *links,
                          uint32_t n, void *arg) {
   struct writing *w = arg;
-  char line[96];
-  snprintf(
-      line, sizeof line,
-      n == 1 ? "a task waits for itself for ever:" : "%u tasks wait for each other for ever:", n);
+  char line[128], who[64];
+  snprintf(who, sizeof who, n == 1 ? "a task waits for itself" : "%u tasks wait for each other", n);
+  snprintf(line, sizeof line, "%s for ever%s:", who,
+           g->nodes[links[0]->from].certain ? "" : ", unless somebody else releases the lock");
   w->fn(line, w->arg);
   for (uint32_t i = 0; i < n; i++) write_link(g, links[i]->from, links[i], w);
 }
 
-/* What is not part of a circle: whoever waits for a dead lock first, then those who wait for others. */
-static void write_rest(const struct weft__graph *g, bool orphaned, struct writing *w) {
+/* What is not part of a circle: those who wait for the lock of one who has ended, those who wait for what is
+ * certain, and the others. */
+static void write_rest(const struct weft__graph *g, bool orphaned, bool certain,
+                       struct writing *w) {
   bool first = true;
   for (uint32_t i = 0; i < g->n; i++) {
     const struct weft__graph_node *n = &g->nodes[i];
-    if (!n->endless || w->told[i] || n->orphaned != orphaned) continue;
+    if (!n->endless || w->told[i] || n->orphaned != orphaned || n->certain != certain) continue;
     if (first)
-      w->fn(orphaned ? "these waits can never end:" : "and so nor can these waits:", w->arg);
+      w->fn(orphaned  ? "these waits can never end, unless somebody else releases the lock:"
+            : certain ? "and so nor can these waits:"
+                      : "and these waits end only if those do:",
+            w->arg);
     first = false;
     write_link(g, i, onwards(g, i), w);
   }
@@ -168,8 +186,9 @@ int weft__graph_write_endless(const struct weft__graph *g, weft_graph_line_fn fn
   if (!w.told) return WEFT_ENOMEM;
   int r = weft__graph_circles(g, write_circle, &w);
   if (r == 0) {
-    write_rest(g, true, &w);
-    write_rest(g, false, &w);
+    write_rest(g, false, true, &w);
+    write_rest(g, true, false, &w);
+    write_rest(g, false, false, &w);
   }
   weft__free(w.told);
   return r;

@@ -56,7 +56,7 @@ static inline void wait_for_endless(int n) {
 struct named {
   const char *name;
   int found;
-  bool deadline, endless;
+  bool deadline, endless, certain;
   char state[32], waits_for[48];
 };
 
@@ -66,6 +66,7 @@ static inline int look_at_task(const weft_graph_task *t, void *arg) {
   n->found++;
   n->deadline = t->deadline;
   n->endless = t->endless;
+  n->certain = t->certain;
   snprintf(n->state, sizeof n->state, "%s", t->state);
   snprintf(n->waits_for, sizeof n->waits_for, "%s", t->waits_for ? t->waits_for : "-");
   return 0;

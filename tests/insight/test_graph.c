@@ -248,10 +248,13 @@ TASK_TEST(IN1_two_tasks_with_two_locks_wait_for_each_other_for_ever) {
   CHECK(is_named(stuck[2], "waiter")); /* the circle comes first */
   CHECK_INT(weft_graph_lines(weft_runtime_current(), WEFT_GRAPH_ENDLESS, page_line, &p), 3);
   CHECK(!PLACES || strstr(p.text, ", at take_two+"));
-  CHECK(strstr(p.text, "2 tasks wait for each other for ever:"));
+  CHECK(strstr(p.text,
+               "2 tasks wait for each other for ever, unless somebody else releases the lock:"));
   CHECK(strstr(p.text, "'left', spawned at "));
-  CHECK(stands_before(&p, "waits for a lock held by #", "and so nor can these waits:"));
-  CHECK(stands_before(&p, "and so nor can these waits:", "awaits #"));
+  CHECK(stands_before(&p, "waits for a lock held by #", "and these waits end only if those do:"));
+  CHECK(stands_before(&p, "and these waits end only if those do:", "awaits #"));
+  CHECK(!find_named("left").certain && !find_named("right").certain);
+  CHECK(find_named("waiter").endless && !find_named("waiter").certain);
   weft_cancel(t[1]);
   CHECK_INT(weft_await(t[1]), WEFT_ECANCELED);
   CHECK_INT(weft_await(waiter), 0); /* a cancel ends it after all */
@@ -295,41 +298,76 @@ static int wait_for_given(void *arg) {
 }
 
 TASK_TEST(IN1_two_tasks_that_await_each_other_wait_for_ever) {
+  static struct page p;
+  p.at = 0;
   weft_task t[2];
-  struct latch go = {0};
-  (void)go;
   t[0] = weft_spawn(wait_for_given, &t[1], &(weft_spawn_opts){.name = "one", .pinned = true});
   t[1] = weft_spawn(wait_for_given, &t[0], &(weft_spawn_opts){.name = "two", .pinned = true});
   wait_for_endless(2);
   CHECK_INT(look_for("one", "two", WEFT_GRAPH_AWAIT).endless, 1);
+  CHECK(find_named("one").certain && find_named("two").certain);
+  weft_task waiter = weft_spawn(wait_for_given, &t[0], APART("waiter"));
+  wait_for_endless(3);
+  CHECK(find_named("waiter").certain);
+  CHECK_INT(weft_graph_lines(weft_runtime_current(), WEFT_GRAPH_ENDLESS, page_line, &p), 3);
+  CHECK(strstr(p.text, "2 tasks wait for each other for ever:"));
+  CHECK(stands_before(&p, "awaits #", "and so nor can these waits:"));
+  CHECK(!strstr(p.text, "unless"));
   end_all(t, 2);
+  CHECK_INT(weft_await(waiter), 0);
 }
 
-struct self {
-  weft_future *f;
+static int release_given(void *lock) {
+  return weft_lock_release(lock);
+}
+
+/* So a circle through locks is not certain: any task may do that. */
+TASK_TEST(IN1_a_circle_through_locks_ends_when_somebody_else_releases_one) {
+  struct crossing c = {.taken = {0}};
+  weft_task t[2];
+  t[0] = weft_spawn(left_first, &c, APART("left"));
+  t[1] = weft_spawn(right_first, &c, APART("right"));
+  wait_for_endless(2);
+  CHECK_INT(weft_await(weft_spawn(release_given, &c.l[0], NULL)), 0);
+  CHECK_INT(weft_await(t[1]), 0);
+  CHECK_INT(weft_await(t[0]), 0);
+}
+
+struct crossed {
+  weft_future *f[2]; /* of each other */
   struct latch go;
 };
 
-static int await_own_future(void *arg) {
-  struct self *s = arg;
-  int r = latch_wait(&s->go, 1);
+static int await_crossed(struct crossed *c, int of) {
+  int r = latch_wait(&c->go, 1);
   return r < 0 ? r
-               : weft_shield(weft_future_awaitable(s->f)); /* which lets go when it is cancelled */
+               : weft_shield(weft_future_awaitable(c->f[of])); /* lets go when it is cancelled */
+}
+static int await_second(void *c) {
+  return await_crossed(c, 1);
+}
+static int await_first(void *c) {
+  return await_crossed(c, 0);
 }
 
-TASK_TEST(IN1_a_task_that_waits_for_itself_is_found) {
-  struct self s = {.f = NULL};
+TASK_TEST(IN1_tasks_that_wait_for_each_others_shared_futures_wait_for_ever) {
+  struct crossed c = {.f = {NULL, NULL}};
   static struct page p;
   p.at = 0;
-  weft_task t = weft_spawn(await_own_future, &s, APART("own"));
-  CHECK_INT(weft_task_share(t, &s.f), 0);
-  latch_hit(&s.go);
-  wait_for_endless(1);
-  CHECK_INT(weft_graph_lines(weft_runtime_current(), WEFT_GRAPH_ENDLESS, page_line, &p), 1);
-  CHECK(strstr(p.text, "a task waits for itself for ever:"));
-  CHECK_INT(weft_cancel(t), 1);
-  CHECK_INT(weft_future_await(s.f, NULL), WEFT_ECANCELED);
-  weft_future_unref(s.f);
+  weft_task t[2];
+  t[0] = weft_spawn(await_second, &c, APART("first"));
+  t[1] = weft_spawn(await_first, &c, APART("second"));
+  for (int i = 0; i < 2; i++) CHECK_INT(weft_task_share(t[i], &c.f[i]), 0);
+  latch_hit(&c.go);
+  wait_for_endless(2);
+  CHECK(find_named("first").certain && find_named("second").certain);
+  CHECK_INT(weft_graph_lines(weft_runtime_current(), WEFT_GRAPH_ENDLESS, page_line, &p), 2);
+  CHECK(strstr(p.text, "2 tasks wait for each other for ever:"));
+  CHECK_INT(weft_cancel(t[0]), 1);
+  for (int i = 0; i < 2; i++) {
+    CHECK_INT(weft_future_await(c.f[i], NULL), WEFT_ECANCELED);
+    weft_future_unref(c.f[i]);
+  }
 }
 
 static int take_and_end(void *lock) {
@@ -351,7 +389,9 @@ TASK_TEST(IN1_a_lock_whose_holder_has_ended_is_waited_for_for_ever) {
   weft_task t = weft_spawn(take_lock, &l, APART("waiter"));
   wait_for_state("waiter", "a lock");
   CHECK_INT(weft_graph_lines(weft_runtime_current(), WEFT_GRAPH_ENDLESS, page_line, &p), 1);
+  CHECK(strstr(p.text, "these waits can never end, unless somebody else releases the lock:"));
   CHECK(strstr(p.text, "waits for a lock that was held by a task that has ended"));
+  CHECK(!find_named("waiter").certain);
   CHECK_INT(weft_lock_release(&l), 0);
   CHECK_INT(weft_await(t), 0);
   CHECK_INT(weft_await(gone), 0);
@@ -493,7 +533,7 @@ static void a_simulated_deadlock_is_reported_with_its_circle(void **state) {
   static struct log_capture log = LOG_CAPTURE_INIT;
   weft_run_opts o = {.seed = 7, .log = log_capture_line, .log_arg = &log};
   CHECK_INT(weft_run(cross_for_ever, NULL, &o), WEFT_EDEADLK);
-  CHECK_INT(log_capture_count(&log, "2 tasks wait for each other for ever:"), 1);
+  CHECK_INT(log_capture_count(&log, "2 tasks wait for each other for ever, unless"), 1);
   CHECK_INT(log_capture_count(&log, "waits for a lock held by #"), 2);
 }
 
@@ -579,7 +619,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(IN1_two_tasks_with_two_locks_wait_for_each_other_for_ever),
     cmocka_unit_test(IN1_a_lock_that_is_held_for_writing_has_a_holder),
     cmocka_unit_test(IN1_two_tasks_that_await_each_other_wait_for_ever),
-    cmocka_unit_test(IN1_a_task_that_waits_for_itself_is_found),
+    cmocka_unit_test(IN1_a_circle_through_locks_ends_when_somebody_else_releases_one),
+    cmocka_unit_test(IN1_tasks_that_wait_for_each_others_shared_futures_wait_for_ever),
     cmocka_unit_test(IN1_a_lock_whose_holder_has_ended_is_waited_for_for_ever),
     cmocka_unit_test(IN1_who_waits_for_one_of_several_can_go_on_who_waits_for_all_cannot),
     cmocka_unit_test(IN1_tasks_that_take_locks_in_one_order_are_never_called_stuck),
