@@ -51,10 +51,10 @@ typedef struct weft_report {
   const char *task_name;        /* .name of its spawn */
   const char *task_description; /* as weft_task_describe gives it */
   const void *site;             /* address of the call that made the task or the object */
-  const char *site_name;        /* the same as text: "function+0x12" */
-  const void *object;           /* the future, the generator, the pool ... */
-  const char *object_kind;      /* "future" */
-  void *runtime_;               /* weft's; NULL in a report of the program's own */
+  const char *site_name; /* the same as text: "function+0x12", in debug mode with " (file.c:12)" */
+  const void *object;    /* the future, the generator, the pool ... */
+  const char *object_kind; /* "future" */
+  void *runtime_;          /* weft's; NULL in a report of the program's own */
 } weft_report;
 
 /* The kind in words: "task failed". Never NULL; static. [any thread] [never suspends] */

@@ -33,10 +33,11 @@ bool weft_cond_locked(const weft_cond *cond) {
   return weft_lock_locked(c->given ? c->given : (const weft_lock *)(const void *)&c->own);
 }
 
-/* 0 and the calling task, when it holds the lock. */
-static int holder(struct cond *c, struct weft__task **ret) {
+/* 0 and the calling task, when it holds the lock. function: the public one, which a report names. */
+static inline __attribute__((always_inline)) int holder(struct cond *c, struct weft__task **ret,
+                                                        const char *function) {
   struct weft__task *t = weft__current_task();
-  if (!t) return weft__no_task();
+  if (!t) return weft__no_task_at(function, __builtin_return_address(0));
   *ret = t;
   return weft__lock_held_by(lock_of(c), t) ? 0 : WEFT_ESTATE;
 }
@@ -60,14 +61,14 @@ static int wait_once(struct cond *c, struct weft__task *t) {
 int weft_cond_wait(weft_cond *cond) {
   struct cond *c = inner(cond);
   struct weft__task *t = NULL;
-  int r = holder(c, &t);
+  int r = holder(c, &t, __func__);
   return r < 0 ? r : wait_once(c, t);
 }
 
 int weft_cond_wait_for(weft_cond *cond, weft_fn predicate, void *arg) {
   struct cond *c = inner(cond);
   struct weft__task *t = NULL;
-  int r = holder(c, &t);
+  int r = holder(c, &t, __func__);
   if (r < 0) return r;
   if (!predicate) return WEFT_EINVAL;
   while ((r = predicate(arg)) == 0)
@@ -80,7 +81,7 @@ int weft_cond_notify(weft_cond *cond, unsigned n) {
   struct weft__sync *s = &c->sync;
   struct weft__sync_woken woken = {NULL, NULL};
   struct weft__task *t = NULL;
-  int r = holder(c, &t);
+  int r = holder(c, &t, __func__);
   if (r < 0) return r;
   weft__sync_lock(s);
   while (n > 0 && weft__sync_wake(s, 0, &woken, NULL)) n--;

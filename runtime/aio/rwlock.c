@@ -77,17 +77,20 @@ static inline int take(struct rwlock *l, struct weft__task *t, int how) {
   return WEFT_EAGAIN;
 }
 
-static inline int acquire(weft_rwlock *lock, int how) {
+/* function: the public one, which a report names. */
+static inline __attribute__((always_inline)) int acquire(weft_rwlock *lock, int how,
+                                                         const char *function) {
   struct rwlock *l = inner(lock);
   struct weft__task *t = NULL;
-  int r = weft__sync_enter(&t);
+  int r = weft__sync_enter_as(function, &t);
   if (r < 0) return r;
   return weft__likely(take(l, t, how) == 0) ? 0 : acquire_slow(l, t, how);
 }
 
-static int try(weft_rwlock *lock, int how) {
+static inline __attribute__((always_inline)) int try(weft_rwlock *lock, int how,
+                                                     const char *function) {
   struct weft__task *t = weft__current_task();
-  if (weft__unlikely(!t)) return weft__no_task();
+  if (weft__unlikely(!t)) return weft__no_task_at(function, __builtin_return_address(0));
   struct rwlock *l = inner(lock);
   if (take(l, t, how) == 0) return 0;
   /* It may have been locked for a moment only. */
@@ -129,16 +132,16 @@ static inline int release(weft_rwlock *lock, int how) {
 }
 
 int weft_rwlock_acquire_read(weft_rwlock *l) {
-  return acquire(l, TO_READ);
+  return acquire(l, TO_READ, __func__);
 }
 int weft_rwlock_acquire_write(weft_rwlock *l) {
-  return acquire(l, TO_WRITE);
+  return acquire(l, TO_WRITE, __func__);
 }
 int weft_rwlock_try_read(weft_rwlock *l) {
-  return try(l, TO_READ);
+  return try(l, TO_READ, __func__);
 }
 int weft_rwlock_try_write(weft_rwlock *l) {
-  return try(l, TO_WRITE);
+  return try(l, TO_WRITE, __func__);
 }
 int weft_rwlock_release_read(weft_rwlock *l) {
   return release(l, TO_READ);

@@ -75,9 +75,11 @@ static inline bool weft__cancel_due(struct weft__task *t) {
 
 /* What every acquire and wait begins with: 0 and the calling task, which then has paid for a turn that may
  * need no suspension; or why there is nothing to be had. Inline: half of an uncontended acquire. */
-static inline __attribute__((always_inline)) int weft__sync_enter(struct weft__task **ret) {
+static inline __attribute__((always_inline)) int weft__sync_enter_as(const char *function,
+                                                                     struct weft__task **ret) {
   struct weft__worker *w = weft__self();
-  if (weft__unlikely(!w || !w->current)) return weft__no_task();
+  if (weft__unlikely(!w || !w->current))
+    return weft__no_task_at(function, __builtin_return_address(0));
   struct weft__task *t = w->current;
   if (weft__unlikely(weft__cancel_due(t))) {
     int r = weft__checkpoint(t);
@@ -91,14 +93,18 @@ static inline __attribute__((always_inline)) int weft__sync_enter(struct weft__t
   return 0;
 }
 
+/* In the public function itself, which a report names. */
+#define weft__sync_enter(ret) weft__sync_enter_as(__func__, ret)
+
 /* The same for calls that block a thread which is no worker: 0 and NULL for that one. */
 int weft__sync_enter_outside(void);
 static inline __attribute__((always_inline)) int
-weft__sync_enter_or_block(struct weft__task **ret) {
-  if (weft__likely(weft__self() != NULL)) return weft__sync_enter(ret);
+weft__sync_enter_or_block_as(const char *function, struct weft__task **ret) {
+  if (weft__likely(weft__self() != NULL)) return weft__sync_enter_as(function, ret);
   *ret = NULL;
   return weft__sync_enter_outside();
 }
+#define weft__sync_enter_or_block(ret) weft__sync_enter_or_block_as(__func__, ret)
 
 /* What a call begins with that any thread may make: 0 or WEFT_ECHILD. */
 static inline int weft__sync_enter_any(void) {

@@ -3,6 +3,7 @@
 #ifndef WEFT_CORE_DEBUG_H
 #define WEFT_CORE_DEBUG_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include <weft/graph.h>
@@ -44,6 +45,11 @@ extern weft__atomic_u32 weft__debug_runs;
 static inline bool weft__debug_any(void) {
   return weft__load_relaxed_u32(&weft__debug_runs) != 0;
 }
+
+/* Addresses as text, from the debug information where there is some: a function, or the call that returns
+ * to the address with file and line. Any thread, with or without a runtime. */
+void weft__debug_symbol(const void *address, char *buf, size_t size);
+void weft__debug_place(const void *address, char *buf, size_t size);
 
 /* Outside every task somebody called the function from site. Any thread. */
 void weft__debug_wrong_thread(const char *function, const void *site);

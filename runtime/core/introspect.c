@@ -5,6 +5,7 @@
 
 #include <weft/task.h>
 
+#include "core/debug.h"
 #include "core/introspect.h"
 #include "core/park.h"
 #include "core/ready.h"
@@ -72,7 +73,9 @@ static void put_wait(struct weft__task *t, uint64_t word, char *buf, size_t size
 
 void weft__symbol(const void *address, char *buf, size_t size) {
   Dl_info info;
-  if (address && dladdr(address, &info) && info.dli_sname) {
+  if (weft__debug_any()) {
+    weft__debug_symbol(address, buf, size);
+  } else if (address && dladdr(address, &info) && info.dli_sname) {
     size_t offset = (size_t)((const char *)address - (const char *)info.dli_saddr);
     snprintf(buf, size, offset ? "%s+0x%zx" : "%s", info.dli_sname, offset);
   } else {
@@ -80,19 +83,33 @@ void weft__symbol(const void *address, char *buf, size_t size) {
   }
 }
 
+void weft__place(const void *address, char *buf, size_t size) {
+  if (weft__debug_any())
+    weft__debug_place(address, buf, size);
+  else
+    weft__symbol(address, buf, size);
+}
+
 void weft__task_label(struct weft__task *t, char *buf, size_t size) {
+  char fn[96], site[WEFT__PLACE];
   const char *name = weft__task_name(t);
   if (name)
-    snprintf(buf, size, "'%s'", name);
+    snprintf(fn, sizeof fn, "'%s'", name);
   else
-    weft__symbol(weft__load_acquire_ptr(&t->fn), buf, size);
+    weft__symbol(weft__load_acquire_ptr(&t->fn), fn, sizeof fn);
+  if (!weft__debug_any()) {
+    snprintf(buf, size, "%s", fn);
+    return;
+  }
+  weft__place(weft__load_acquire_ptr(&t->site), site, sizeof site);
+  snprintf(buf, size, "%s, spawned at %s,", fn, site);
 }
 
 int weft__task_describe(struct weft__task *t, uint64_t word, char *buf, size_t size) {
-  char fn[96], site[96], name[96], wait[80];
+  char fn[96], site[WEFT__PLACE], name[96], wait[80];
   const char *given = weft__task_name(t);
   weft__symbol(weft__load_acquire_ptr(&t->fn), fn, sizeof fn);
-  weft__symbol(weft__load_acquire_ptr(&t->site), site, sizeof site);
+  weft__place(weft__load_acquire_ptr(&t->site), site, sizeof site);
   snprintf(name, sizeof name, "%s", given ? given : "-");
   put_wait(t, word, wait, sizeof wait);
   return snprintf(buf, size, "task %u '%s' %s%s%s, runs %s, spawned at %s",

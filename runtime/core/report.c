@@ -110,11 +110,18 @@ static void deliver(struct weft__runtime *rt, const weft_report *r, bool ask) {
   leave(&rt->reports, &a);
 }
 
+/* Where there is a site there is a name; buf has room for a place, for as long as the report lasts. */
+static void name_site(weft_report *r, char *buf) {
+  if (!r->site || r->site_name) return;
+  weft__place(r->site, buf, WEFT__PLACE);
+  r->site_name = buf;
+}
+
 /* ---- from inside ---- */
 
 void weft__report(struct weft__runtime *rt, struct weft__task *t, weft_report *r,
                   const char *format, ...) {
-  char message[MESSAGE], description[WEFT__DESCRIPTION], site[96];
+  char message[MESSAGE], description[WEFT__DESCRIPTION], site[WEFT__PLACE];
   if (format) {
     va_list args;
     va_start(args, format);
@@ -130,10 +137,7 @@ void weft__report(struct weft__runtime *rt, struct weft__task *t, weft_report *r
     r->task_description = description;
     if (!r->site) r->site = weft__load_acquire_ptr(&t->site);
   }
-  if (r->site && !r->site_name) {
-    weft__symbol(r->site, site, sizeof site);
-    r->site_name = site;
-  }
+  name_site(r, site);
   r->runtime_ = rt;
   if (rt)
     deliver(rt, r, true);
@@ -190,10 +194,11 @@ static struct weft__runtime *runtime_of(const weft_report *report) {
   return report->runtime_ ? report->runtime_ : w ? w->rt : NULL;
 }
 
-static int report_own(const weft_report *report, bool ask) {
+static inline __attribute__((always_inline)) int report_own(const weft_report *report, bool ask,
+                                                            const char *function) {
   struct weft__runtime *rt = runtime_of(report);
-  if (!rt) return weft__no_task();
-  char message[MESSAGE];
+  if (!rt) return weft__no_task_at(function, __builtin_return_address(0));
+  char message[MESSAGE], site[WEFT__PLACE];
   weft_report r = *report;
   r.runtime_ = rt;
   if (!r.message) {
@@ -201,14 +206,15 @@ static int report_own(const weft_report *report, bool ask) {
              weft_report_kind_name(r.kind), weft_err_name(r.code), weft_strerror(r.code));
     r.message = message;
   }
+  name_site(&r, site);
   deliver(rt, &r, ask);
   return 0;
 }
 
 int weft_report_error(const weft_report *report) {
-  return report_own(report, true);
+  return report_own(report, true, __func__);
 }
 
 int weft_report_log(const weft_report *report) {
-  return report_own(report, false);
+  return report_own(report, false, __func__);
 }

@@ -97,7 +97,7 @@ static void report_unread(struct weft__runtime *rt) {
       uint64_t word = weft__load_acquire_u64(&t->word);
       if (weft__word_phase(word) != WEFT__DONE) continue;
       if (!(word & WEFT__TAKEN) && t->code < 0 && t->code != WEFT_ECANCELED) {
-        char label[128];
+        char label[WEFT__LABEL];
         weft__task_label(t, label, sizeof label);
         weft__report(rt, t, &(weft_report){.kind = WEFT_REPORT_UNAWAITED, .code = t->code},
                      "task %s failed and was never awaited: %s (%s)", label, weft_err_name(t->code),
@@ -110,8 +110,8 @@ static void report_unread(struct weft__runtime *rt) {
 }
 
 void weft__runtime_free(struct weft__runtime *rt) {
-  if (rt->debug) weft__debug_end(rt);
   report_unread(rt);
+  if (rt->debug) weft__debug_end(rt);
   free_workers(rt, rt->nworkers + rt->nreserves);
   weft__stack_pool_fini(&rt->stacks);
   weft__task_pool_fini(&rt->tasks);

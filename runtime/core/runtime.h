@@ -84,7 +84,8 @@ struct weft__runtime {
   /* The open generators (aio/gen.h). Made by the first (CAS: releases it), acquire by the others; freed
    * and set back by worker 0's last closers, or by a closer's task when no other is alive. */
   weft__atomic_ptr generators;
-  struct weft__list resources; /* open in debug mode; guarded by resource.c, zeroed while there is none */
+  struct weft__list
+      resources; /* open in debug mode; guarded by resource.c, zeroed while there is none */
   struct weft__monitor *monitor;
   struct weft__runtime *next; /* in the table of running runtimes; guarded by its lock */
 };
@@ -107,7 +108,9 @@ uint64_t weft__tasks_live(struct weft__runtime *rt);
 void weft__log(struct weft__runtime *rt, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* The task's name, or its function's address, for a report. */
+/* The task's name, or what it runs, for a report; in debug mode with the place of its spawn between
+ * commas. */
+enum { WEFT__LABEL = 320 };
 void weft__task_label(struct weft__task *t, char *buf, size_t size);
 
 static inline enum weft__life weft__life(struct weft__runtime *rt) {

@@ -175,7 +175,7 @@ bool weft__waiter_fire(struct weft__waiter *rec, int code) {
 
 void weft__report_failure(struct weft__task *t) {
   if (t->code >= 0 || t->code == WEFT_ECANCELED) return;
-  char label[128];
+  char label[WEFT__LABEL];
   weft__task_label(t, label, sizeof label);
   weft__report(t->rt, t, &(weft_report){.kind = WEFT_REPORT_TASK, .code = t->code},
                "task %s failed and nobody awaits it: %s (%s)", label, weft_err_name(t->code),

@@ -68,6 +68,14 @@ void weft__debug_label(struct weft__task *t, char *buf, size_t size) {
     weft__where_symbol(weft__load_acquire_ptr(&t->fn), buf, size);
 }
 
+void weft__debug_symbol(const void *address, char *buf, size_t size) {
+  weft__where_symbol(address, buf, size);
+}
+
+void weft__debug_place(const void *address, char *buf, size_t size) {
+  weft__where(address, true, buf, size);
+}
+
 /* ---- calls from outside a task ---- */
 
 void weft__debug_wrong_thread(const char *function, const void *site) {

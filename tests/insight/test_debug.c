@@ -191,6 +191,75 @@ static void a_call_from_outside_a_task_is_reported_once_for_each_place(void **st
   CHECK_REPORTED(&all, WEFT_REPORT_THREAD, "", 2);
 }
 
+static weft_lock a_lock;
+static weft_rwlock an_rwlock;
+static weft_cond a_cond;
+
+static void *lock_from_outside(void *arg) {
+  (void)arg;
+  CHECK_INT(weft_lock_acquire(&a_lock), WEFT_ENOTASK);
+  CHECK_INT(weft_rwlock_acquire_write(&an_rwlock), WEFT_ENOTASK);
+  CHECK_INT(weft_rwlock_try_read(&an_rwlock), WEFT_ENOTASK);
+  CHECK_INT(weft_cond_wait(&a_cond), WEFT_ENOTASK);
+  CHECK_INT(weft_cond_notify(&a_cond, 1), WEFT_ENOTASK);
+  return NULL;
+}
+
+static int let_a_thread_lock(void *arg) {
+  pthread_t thread;
+  (void)arg;
+  if (CHECK_INT(weft__sys_thread_create(&thread, NULL, lock_from_outside, NULL), 0))
+    weft__sys_thread_join(thread);
+  return 0;
+}
+
+static void the_function_that_was_called_from_outside_is_the_public_one(void **state) {
+  static const char *const names[] = {"weft_lock_acquire", "weft_rwlock_acquire_write",
+                                      "weft_rwlock_try_read", "weft_cond_wait", "weft_cond_notify"};
+  (void)state;
+  struct reports all = REPORTS_INIT;
+  CHECK_INT(run_debug(&all, let_a_thread_lock, NULL, NEVER_SLOW), 0);
+  for (int i = 0; i < 5; i++) {
+    char text[96];
+    snprintf(text, sizeof text, "%s was called outside a task, at lock_from_outside+", names[i]);
+    CHECK_REPORTED(&all, WEFT_REPORT_THREAD, text, 1);
+  }
+  CHECK_REPORTED(&all, WEFT_REPORT_THREAD, "", 5);
+}
+
+/* ---- failures ---- */
+
+static int fail_unseen(void *latch) {
+  latch_hit(latch);
+  return OWN_ERROR;
+}
+
+static int fail_in_two_ways(void *arg) {
+  struct reports *all = arg;
+  struct latch begun = {0};
+  int rounds = 0;
+  weft_spawn(fail_unseen, &begun, NULL); /* told at the end */
+  weft_detach(weft_spawn(fail_unseen, &begun, NULL));
+  latch_wait(&begun, 2);
+  while (reported(all, WEFT_REPORT_TASK, "") == 0 && latch_turn(&rounds) == 0) {}
+  return weft_report_error(&(weft_report){.kind = WEFT_REPORT_OWN,
+                                          .message = "own",
+                                          .site = (const char *)(uintptr_t)fail_in_two_ways + 1});
+}
+
+static void a_failure_is_reported_with_function_file_and_line(void **state) {
+  (void)state;
+  struct reports all = REPORTS_INIT;
+  CHECK_INT(run_debug(&all, fail_in_two_ways, &all, NEVER_SLOW), 0);
+  CHECK_REPORTED(&all, WEFT_REPORT_TASK, "task fail_unseen, spawned at fail_in_two_ways+", 1);
+  CHECK_REPORTED(&all, WEFT_REPORT_TASK, " (test_debug.c:", 1);
+  CHECK_REPORTED(&all, WEFT_REPORT_UNAWAITED, "task fail_unseen, spawned at fail_in_two_ways+", 1);
+  CHECK_REPORTED(&all, WEFT_REPORT_UNAWAITED, " (test_debug.c:", 1);
+  CHECK_REPORTED(&all, WEFT_REPORT_OWN, "own", 1);
+  CHECK_INT(atomic_load(&all.total), 3);
+  for (int i = 0; i < 3; i++) CHECK(strstr(all.site[i], " (test_debug.c:"));
+}
+
 /* ---- endless waits ---- */
 
 struct crossing {
@@ -311,6 +380,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_handle_that_nobody_consumed_is_reported_with_its_spawn_site),
     cmocka_unit_test(what_is_left_open_is_reported_with_its_place),
     cmocka_unit_test(a_call_from_outside_a_task_is_reported_once_for_each_place),
+    cmocka_unit_test(the_function_that_was_called_from_outside_is_the_public_one),
+    cmocka_unit_test(a_failure_is_reported_with_function_file_and_line),
     cmocka_unit_test(tasks_that_wait_for_each_other_are_reported_once),
     cmocka_unit_test(a_run_in_which_nothing_can_happen_any_more_is_reported),
     cmocka_unit_test(WEFT_DEBUG_switches_it_on),
