@@ -10,6 +10,7 @@
  *   - a call that needs a task, made outside of one: the function and who called it
  *   - a task that suspends, or ends, while it holds a pthread mutex or rwlock (with libweft-debug)
  *   - what is still open when every task of the run has ended (generators, pools, ...)
+ *   - a task that ends inside a timeout scope or a shield that it began
  *   - tasks that wait for each other in a circle, and a run in which nothing can wake anybody any more
  *     (weft/graph.h)
  *

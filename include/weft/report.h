@@ -38,7 +38,7 @@ typedef enum weft_report_kind {
   WEFT_REPORT_HANDLE,   /* debug mode: a handle was never consumed */
   WEFT_REPORT_THREAD,   /* debug mode: a call from the wrong thread */
   WEFT_REPORT_MUTEX,    /* debug mode: a task suspends while it holds a mutex */
-  WEFT_REPORT_OPEN,     /* debug mode: a resource is open when the run ends */
+  WEFT_REPORT_OPEN, /* debug mode: a resource is open when the run ends, a scope when its task does */
 } weft_report_kind;
 
 /* One report. Everything it points to is valid during the call of the handler only. What does not

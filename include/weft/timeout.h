@@ -7,6 +7,10 @@
  *
  * When the deadline passes, the suspending call in progress, or the next one, returns WEFT_ECANCELED,
  * and so does every later one until the scope's end. Scopes nest; the nearest deadline counts.
+ *
+ * Under a shield (weft_shield_begin) the scopes that were begun in it work as anywhere: cleanup may have a
+ * limit. Those around the shield, and cancels, are delivered after it. A scope that is still open at
+ * the end of the shield in which it was begun goes on as one that was begun just before that shield.
  */
 #ifndef WEFT_TIMEOUT_H
 #define WEFT_TIMEOUT_H
@@ -22,6 +26,7 @@ typedef struct weft_timeout {
   void *task_;
   uint64_t deadline_;
   uint64_t nearest_;
+  uint32_t shield_;
   bool expired_;
 } weft_timeout;
 

@@ -152,7 +152,7 @@ static bool end_it(struct weft__task *cur, weft_awaitable a, bool *ret_passed, i
 
 int weft__await_passing_cancel(struct weft__task *cur, weft_awaitable a, bool *ret_over) {
   int code = 0;
-  bool was_cancelled = cur->sticky || cur->limit_hit;
+  bool was_cancelled = (cur->sticky && !cur->shield) || cur->limit_hit;
   int r = weft__await_one(cur, a, false, &code);
   *ret_over = r == 0;
   if (r == 0) return code;
@@ -160,12 +160,12 @@ int weft__await_passing_cancel(struct weft__task *cur, weft_awaitable a, bool *r
   /* Cancelled, or no memory to wait with a deadline: either way a is this task's to end. */
   bool passed;
   *ret_over = end_it(cur, a, &passed, &code);
-  if (!*ret_over || r != WEFT_ECANCELED || (was_cancelled && !cur->shield)) return r;
+  if (!*ret_over || r != WEFT_ECANCELED || was_cancelled) return r;
   /* One that got the cancel and did not give way has done with it; one that was over before leaves it to
    * the awaiter's next suspension. */
   if (!passed)
     weft__postpone_cancel(cur);
-  else if (code != WEFT_ECANCELED)
+  else if (code != WEFT_ECANCELED && !cur->shield)
     cur->sticky = false;
   return code;
 }

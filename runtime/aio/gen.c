@@ -2,10 +2,9 @@
 
 #include <string.h>
 
-#include <weft/timeout.h>
-
 #include "base/check.h"
 #include "base/memory.h"
+#include "core/limit.h"
 #include "core/park.h"
 #include "core/spawn.h"
 #include "core/worker.h"
@@ -86,10 +85,7 @@ static void gen_entry(void *arg) {
 /* What the body has left open on its stack, which goes now, is not the consumer's to end. */
 static int end_scopes(struct weft__task *t, const weft_gen *g) {
   if (weft__likely(t->scopes == g->scopes && t->shield == g->shield)) return g->code;
-  t->shield = g->shield;
-  t->scopes = g->scopes;
-  t->limit = g->scopes ? g->scopes->nearest_ : WEFT__NEVER;
-  if (t->limit_hit < t->limit) t->limit_hit = 0;
+  weft__limit_restore(t, g->scopes, g->shield);
   return g->code < 0 ? g->code : WEFT_ESTATE;
 }
 
@@ -186,9 +182,9 @@ int weft__gen_end(struct weft__task *t, weft_gen *g) {
   if (g->phase == WEFT__GEN_FRESH) weft__gen_drop_stack(g);
   if (g->phase == WEFT__GEN_ENDED) return 0;
   g->closing = true;
-  t->shield++;
+  weft__shield_push(t);
   int r = ask(g, t, NULL, WEFT_ECLOSED, NULL); /* comes back with the end: yields leave no more */
-  t->shield--;
+  weft__shield_pop(t);
   if (r == WEFT_ECHILD && weft__in_child()) return r;
   if (g->refused) return WEFT_ESTATE;
   return r == WEFT_ECLOSED ? 0 : r;

@@ -89,7 +89,7 @@ void weft__group_begin(struct weft__group *g) {
 /* t is a child, which keeps its place for as long as it waits for another: until a deadline at most, if
  * it has one. By t, or while its wait is open. */
 static bool keeps_its_place(const struct weft__group *g, struct weft__task *t) {
-  return weft__load_relaxed_ptr(&t->owner) == &g->owner && (t->limit == WEFT__NEVER || t->shield);
+  return weft__load_relaxed_ptr(&t->owner) == &g->owner && t->limit == WEFT__NEVER;
 }
 
 /* No place would ever come to t: it is a child, and every other one waits for a place, too. A place that

@@ -3,14 +3,16 @@
  * A scope only records its deadline and the nearest one of it and the scopes around it; nothing is
  * armed. The task carries the innermost scope's nearest deadline (limit), and each of its waits arms
  * that beside its own (core/park.c). A deadline that ends a wait is noted in the task (limit_hit) and
- * makes every later wait answer WEFT_ECANCELED, until the scope it belongs to ends: the innermost
- * one whose deadline is not after limit_hit.
+ * makes every later wait answer WEFT_ECANCELED, until the scope it belongs to ends. What shields have to
+ * do with it is in core/limit.h.
  */
 #include <weft/timeout.h>
 
 #include "base/clock.h"
+#include "core/limit.h"
 #include "core/park.h"
 #include "core/self.h"
+#include "core/worker.h"
 
 static uint64_t deadline_in(weft_ns limit) {
   if (limit == WEFT_FOREVER) return WEFT__NEVER;
@@ -18,22 +20,16 @@ static uint64_t deadline_in(weft_ns limit) {
   return limit > 0 ? now + (uint64_t)limit : now;
 }
 
-static void set_nearest(struct weft__task *t, weft_timeout *s) {
-  uint64_t around = s->outer_ ? s->outer_->nearest_ : WEFT__NEVER;
-  s->nearest_ = s->deadline_ < around ? s->deadline_ : around;
-  t->limit = s->nearest_;
-}
-
-static bool hit(const struct weft__task *t, const weft_timeout *s) {
-  return t->limit_hit && s->deadline_ <= t->limit_hit;
-}
-
 int weft_timeout_begin(weft_timeout *s, weft_ns limit) {
   struct weft__task *t = weft__current_task();
   if (!t) return weft__no_task();
-  *s = (weft_timeout){.outer_ = t->scopes, .task_ = t, .deadline_ = deadline_in(limit)};
+  weft__limit_note(t);
+  *s = (weft_timeout){
+      .outer_ = t->scopes, .task_ = t, .deadline_ = deadline_in(limit), .shield_ = t->shield};
   t->scopes = s;
-  set_nearest(t, s);
+  weft__limit_nearest(s);
+  t->limit = s->nearest_; /* and limit_hit is what it was */
+  if (weft__unlikely(t->rt->debug != NULL)) weft__task_check_end(t);
   return 0;
 }
 
@@ -41,33 +37,36 @@ int weft_timeout_end(weft_timeout *s, int code) {
   struct weft__task *t = weft__current_task();
   if (!t) return weft__no_task();
   if (t->scopes != s) return WEFT_ESTATE;
-  s->expired_ = hit(t, s);
+  weft__limit_note(t);
   s->task_ = NULL;
   t->scopes = s->outer_;
-  t->limit = s->outer_ ? s->outer_->nearest_ : WEFT__NEVER;
+  weft__limit_renew(t);
   if (!s->expired_) return code;
-  t->limit_hit = 0;
-  bool cancelled = t->sticky || (weft__load_relaxed_u64(&t->word) & WEFT__CANCEL);
+  /* One that was begun under a shield was cut by nothing but its deadline. */
+  bool cancelled = !s->shield_ && (t->sticky || (weft__load_relaxed_u64(&t->word) & WEFT__CANCEL));
   return code == WEFT_ECANCELED && !cancelled ? WEFT_ETIMEDOUT : code;
 }
 
 bool weft_timeout_expired(const weft_timeout *s) {
   struct weft__task *t = weft__current_task();
-  return s->expired_ || (t && s->task_ == t && hit(t, s));
+  if (t && s->task_ == t) weft__limit_note(t);
+  return s->expired_;
 }
 
 /* From s inwards: an inner scope's nearest deadline depends on those around it. */
-static void renew_inside(struct weft__task *t, weft_timeout *at, weft_timeout *s) {
-  if (at != s) renew_inside(t, at->outer_, s);
-  set_nearest(t, at);
+static void renew_inside(weft_timeout *at, weft_timeout *s) {
+  if (at != s) renew_inside(at->outer_, s);
+  weft__limit_nearest(at);
 }
 
 int weft_timeout_reschedule(weft_timeout *s, weft_ns limit) {
   struct weft__task *t = weft__current_task();
   if (!t) return weft__no_task();
-  if (s->task_ != t || hit(t, s)) return WEFT_ESTATE;
+  weft__limit_note(t);
+  if (s->task_ != t || s->expired_) return WEFT_ESTATE;
   s->deadline_ = deadline_in(limit);
-  renew_inside(t, t->scopes, s);
+  renew_inside(t->scopes, s);
+  weft__limit_renew(t);
   return 0;
 }
 

@@ -124,13 +124,3 @@ bool weft_cancel_catch(void) {
   t->sticky = false;
   return caught;
 }
-
-void weft_shield_begin(void) {
-  struct weft__task *t = weft__current_task();
-  if (t) t->shield++;
-}
-
-void weft_shield_end(void) {
-  struct weft__task *t = weft__current_task();
-  if (t && t->shield) t->shield--;
-}

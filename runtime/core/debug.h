@@ -29,6 +29,9 @@ void weft__debug_thread_begin(struct weft__worker *w);
 void weft__debug_slice_begin(struct weft__worker *w, struct weft__task *t);
 void weft__debug_slice_end(struct weft__worker *w, struct weft__task *t);
 
+/* On its worker's thread, as t ends, if it has begun a timeout scope or a shield (WEFT__CHECKED). */
+void weft__debug_task_end(struct weft__task *t);
+
 /* By the monitor: about every millisecond while any worker is awake, and once or twice while all of them
  * have slept for a second. */
 void weft__debug_tick(struct weft__runtime *rt, uint64_t now);

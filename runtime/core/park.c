@@ -32,8 +32,9 @@ static bool limit_passed(struct weft__task *t) {
 }
 
 int weft__checkpoint(struct weft__task *t) {
+  if (t->limit_hit) return WEFT_ECANCELED;
   if (t->shield) return 0;
-  if (t->sticky || t->limit_hit) return WEFT_ECANCELED;
+  if (t->sticky) return WEFT_ECANCELED;
   if (weft__unlikely(weft__claim_deliver(&t->word))) {
     t->sticky = true;
     return WEFT_ECANCELED;
@@ -42,8 +43,11 @@ int weft__checkpoint(struct weft__task *t) {
 }
 
 int weft__wait_open(struct weft__task *t, bool masked, weft__ticket *ret) {
-  masked |= t->shield != 0;
-  if (!masked && (t->sticky || t->limit_hit || limit_passed(t))) return WEFT_ECANCELED;
+  bool shielded = t->shield != 0;
+  t->drains = masked;
+  if (!masked && ((t->sticky && !shielded) || t->limit_hit || limit_passed(t)))
+    return WEFT_ECANCELED;
+  masked |= shielded;
   if (!weft__claim_arm(&t->word, masked, ret)) {
     t->sticky = true;
     return WEFT_ECANCELED;
@@ -58,7 +62,7 @@ void weft__wait_abort(struct weft__task *t, weft__ticket ticket) {
 }
 
 void weft__postpone_cancel(struct weft__task *t) {
-  if (!t->sticky) return;
+  if (!t->sticky || t->shield) return; /* under a shield it was a deadline */
   t->sticky = false;
   weft__or_u64(&t->word, WEFT__CANCEL);
 }
@@ -90,8 +94,7 @@ static int arm_timer(struct weft__task *t, weft__ticket ticket, uint64_t deadlin
 }
 
 int weft__wait_park(struct weft__task *t, weft__ticket ticket, uint64_t deadline) {
-  bool masked = weft__load_relaxed_u64(&t->word) & WEFT__MASKED;
-  bool by_limit = !masked && t->limit < deadline;
+  bool by_limit = t->limit < deadline && !t->drains;
   if (by_limit) deadline = t->limit;
   if (deadline != WEFT__NEVER && arm_timer(t, ticket, deadline) < 0) {
     if (weft__claim_win(&t->word, ticket, WEFT__BY_EVENT) == WEFT__WON) return WEFT_ENOMEM;
@@ -106,7 +109,7 @@ int weft__wait_park(struct weft__task *t, weft__ticket ticket, uint64_t deadline
 static inline __attribute__((always_inline)) int yield_once(struct weft__task *t) {
   int r = weft__checkpoint(t);
   if (r < 0) return r;
-  if (!t->shield && limit_passed(t)) return WEFT_ECANCELED;
+  if (limit_passed(t)) return WEFT_ECANCELED;
   switch_away(t, WEFT__POST_YIELD);
   return weft__checkpoint(t);
 }

@@ -29,7 +29,8 @@ static inline bool weft__checkpoint_clear(struct weft__task *t) {
          !(weft__load_relaxed_u64(&t->word) & WEFT__CANCEL);
 }
 
-/* As weft__checkpoint, then opens a wait. A masked wait, and one under a shield scope, opens always. */
+/* As weft__checkpoint, then opens a wait. A masked wait opens always and obeys no timeout scope; one under
+ * a shield obeys those that were begun in it (limit.h). */
 int weft__wait_open(struct weft__task *t, bool masked, weft__ticket *ret);
 
 /* The source was ready after all: closes the wait. A cancel that won it meanwhile is put back, since

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "core/debug.h"
 #include "core/ready.h"
 #include "core/shutdown.h"
 #include "core/strand.h"
@@ -196,6 +197,12 @@ void weft__let_go(struct weft__task *t) {
   weft__task_unref(&t->rt->tasks, own ? &w->cache : NULL, t, 1);
 }
 
+void weft__task_check_end(struct weft__task *t) {
+  weft__spin_lock(&t->lock);
+  weft__store_relaxed_u32(&t->watched, weft__load_relaxed_u32(&t->watched) | WEFT__CHECKED);
+  weft__spin_unlock(&t->lock);
+}
+
 /* The slow half of finishing: under the lock, so that after weft__done_unwatch has had the lock no
  * record is touched any more. The winners are made ready after it: making ready may take locks. */
 void weft__task_tell(struct weft__task *t, int code) {
@@ -216,6 +223,7 @@ void weft__task_tell(struct weft__task *t, int code) {
   bits = weft__load_relaxed_u32(&t->watched); /* a record of a shared task may have let go of it */
   weft__store_relaxed_u32(&t->watched, 0);
   weft__spin_unlock(&t->lock);
+  if (bits & WEFT__CHECKED) weft__debug_task_end(t);
   if (bits & WEFT__DETACHED) weft__report_failure(t);
   weft__make_ready_chain(ready);
 }

@@ -94,6 +94,7 @@ static inline void weft__heritage_drop(struct weft__heritage *h) {
 enum weft__watched {
   WEFT__WATCHED = 1,  /* somebody is in watchers, which then is a valid ring */
   WEFT__DETACHED = 2, /* nobody will read the code: a failure is reported when it happens */
+  WEFT__CHECKED = 4,  /* debug mode: it has begun a timeout scope or a shield; is none open? */
 };
 
 enum weft__link { WEFT__LINK_READY = 0, WEFT__LINK_START = 1 };
@@ -123,6 +124,7 @@ struct weft__task {
       has_opts; /* the task's: a field of the second part, or proc_death, is set: then its memory is
                     cleared before it is used again */
   bool sticky;  /* the task's: a cancel was delivered and not caught */
+  bool drains;  /* the task's: its wait is masked and not only shielded: no timeout scope ends it */
   weft__atomic_ptr site;     /* constant: return address of the spawn */
   /* struct weft__owner: NULL, or told when it ends; then the task that spawned it is in parent. Written by
    * the spawner before the task may run, constant while it lives. Relaxed: who looks at it from elsewhere
@@ -135,8 +137,8 @@ struct weft__task {
    * at the own word; a canceller changes the word, then a heavy fence, then looks here. */
   weft__atomic_ptr inline_child;
   struct weft__stack *stack; /* the one it runs on: its own, or its awaiter's */
-  uint64_t limit;            /* nearest deadline of the timeout scopes around it, or WEFT__NEVER */
-  uint64_t limit_hit;        /* the deadline that was delivered, or 0 */
+  uint64_t limit;            /* nearest deadline of the scopes that count (limit.h), or WEFT__NEVER */
+  uint64_t limit_hit;        /* the one that was delivered, or 0 */
   struct weft_timeout *scopes; /* innermost timeout scope */
   uint32_t shield;             /* depth of shield scopes */
   uint32_t contexts;           /* depth of weft_context_run: 0 when the task begins and ends */
@@ -326,6 +328,9 @@ void weft__report_failure(struct weft__task *t);
 /* The slow half of ending a task (finish.h): tells its watchers, and reports a failure of a
  * detached one. */
 void weft__task_tell(struct weft__task *t, int code);
+
+/* In debug mode, by the task itself: has its end look for open scopes. */
+void weft__task_check_end(struct weft__task *t);
 
 /* Visits every task that has not ended, with its claim word as it was then. Any thread; each of them may
  * change or end meanwhile. Inline, so that who is compiled without TSan visits without it. */

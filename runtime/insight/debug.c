@@ -131,6 +131,22 @@ void weft__debug_slice_end(struct weft__worker *w, struct weft__task *t) {
   if (d->held) report_held(d, w, t);
 }
 
+/* Every begin has its end in the same function, mostly: so one report for each body of a task. */
+void weft__debug_task_end(struct weft__task *t) {
+  if (!t->scopes && !t->shield) return;
+  void *fn = weft__load_acquire_ptr(&t->fn);
+  if (!weft__debug_first(t->rt->debug, fn)) return;
+  char label[128], place[192];
+  const void *site = weft__load_acquire_ptr(&t->site);
+  const char *what = t->shield ? "a shield" : "a timeout scope";
+  if (t->scopes && t->shield) what = "a timeout scope and a shield";
+  weft__debug_label(t, label, sizeof label);
+  weft__where(site, true, place, sizeof place);
+  weft_report r = {.kind = WEFT_REPORT_OPEN, .site = site, .site_name = place, .object_kind = what};
+  weft__report(t->rt, t, &r, "task %s, spawned at %s, has ended inside %s that it began", label,
+               place, what);
+}
+
 /* ---- the monitor ---- */
 
 void weft__debug_tick(struct weft__runtime *rt, uint64_t now) {

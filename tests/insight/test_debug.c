@@ -160,6 +160,67 @@ static void what_is_left_open_is_reported_with_its_place(void **state) {
   weft_completed_free(left.c);
 }
 
+/* ---- scopes of a task ---- */
+
+static int leave_a_scope(void *arg) {
+  static weft_timeout s; /* its task ends first */
+  (void)arg;
+  return weft_timeout_begin(&s, A_LONG_TIME);
+}
+
+static int leave_a_shield(void *arg) {
+  weft_timeout s;
+  weft_timeout_begin(&s, A_LONG_TIME);
+  weft_shield_begin();
+  weft_timeout_end(&s, 0);
+  return arg ? weft_yield() : 0;
+}
+
+static int leave_none(void *arg) {
+  weft_timeout s;
+  (void)arg;
+  weft_shield_begin();
+  weft_timeout_begin(&s, A_LONG_TIME);
+  weft_timeout_end(&s, 0);
+  weft_shield_end();
+  return 0;
+}
+
+static int leave_scopes(void *arg) {
+  weft_spawn_opts scope = {.name = "scope"}, shield = {.name = "shield"};
+  (void)arg;
+  CHECK_INT(weft_await(weft_spawn(leave_none, NULL, NULL)), 0); /* inline, all of them */
+  for (int i = 0; i < 3; i++) CHECK_INT(weft_await(weft_spawn(leave_a_scope, NULL, &scope)), 0);
+  CHECK_INT(weft_await(weft_spawn(leave_a_shield, NULL, &shield)), 0);
+  return 0;
+}
+
+static void a_task_that_ends_inside_a_scope_is_reported(void **state) {
+  (void)state;
+  struct reports all = REPORTS_INIT;
+  CHECK_INT(run_debug(&all, leave_scopes, NULL, NEVER_SLOW), 0);
+  CHECK_REPORTED(&all, WEFT_REPORT_OPEN, "task 'scope', spawned at leave_scopes+", 1);
+  CHECK_REPORTED(&all, WEFT_REPORT_OPEN, "has ended inside a timeout scope that it began", 1);
+  CHECK_REPORTED(&all, WEFT_REPORT_OPEN, "task 'shield', spawned at leave_scopes+", 1);
+  CHECK_REPORTED(&all, WEFT_REPORT_OPEN, "has ended inside a shield that it began", 1);
+  CHECK_REPORTED(&all, WEFT_REPORT_OPEN, " (test_debug.c:", 2);
+  CHECK_REPORTED(&all, WEFT_REPORT_OPEN, "", 2);
+}
+
+static int leave_a_shield_and_a_child(void *arg) {
+  CHECK_INT(weft_detach(weft_spawn(leave_a_scope, NULL, NULL)), 0);
+  CHECK_INT(wait_until_live(1), 0);
+  return leave_a_shield(arg);
+}
+
+static void the_main_task_and_detached_ones_are_looked_at_too(void **state) {
+  (void)state;
+  struct reports all = REPORTS_INIT;
+  CHECK_INT(run_debug(&all, leave_a_shield_and_a_child, &all, NEVER_SLOW), 0);
+  CHECK_REPORTED(&all, WEFT_REPORT_OPEN, "inside a shield that it began", 1);
+  CHECK_REPORTED(&all, WEFT_REPORT_OPEN, "inside a timeout scope that it began", 1);
+}
+
 /* ---- calls from the wrong thread ---- */
 
 static void *call_from_outside(void *arg) {
@@ -379,6 +440,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(R4_each_run_of_a_runner_is_watched),
     cmocka_unit_test(a_handle_that_nobody_consumed_is_reported_with_its_spawn_site),
     cmocka_unit_test(what_is_left_open_is_reported_with_its_place),
+    cmocka_unit_test(a_task_that_ends_inside_a_scope_is_reported),
+    cmocka_unit_test(the_main_task_and_detached_ones_are_looked_at_too),
     cmocka_unit_test(a_call_from_outside_a_task_is_reported_once_for_each_place),
     cmocka_unit_test(the_function_that_was_called_from_outside_is_the_public_one),
     cmocka_unit_test(a_failure_is_reported_with_function_file_and_line),

@@ -14,6 +14,7 @@
 #include "core/await.h"
 #include "core/cancel.h"
 #include "core/finish.h"
+#include "core/debug.h"
 #include "core/park.h"
 #include "core/ready.h"
 #include "core/self.h"
@@ -107,6 +108,9 @@ void weft__strand_unref(struct weft_strand *s) {
 }
 void weft__shutdown_hint(struct weft__runtime *rt) {
   (void)rt;
+}
+void weft__debug_task_end(struct weft__task *t) {
+  (void)t;
 }
 void weft__report(struct weft__runtime *rt, struct weft__task *t, weft_report *r,
                   const char *format, ...) {
