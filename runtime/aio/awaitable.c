@@ -204,7 +204,7 @@ int weft_shield(weft_awaitable a) {
   int r = weft__awaitable_take(a);
   if (r < 0) return r;
   int code = 0;
-  bool was_cancelled = cur->sticky || cur->limit_hit;
+  bool was_cancelled = (cur->sticky && !cur->shield) || cur->limit_hit;
   r = weft__await_one(cur, a, false, &code);
   if (r == WEFT_ECANCELED && !was_cancelled && is_over(cur, a, &code)) {
     weft__postpone_cancel(cur); /* it is over all the same: the cancel comes next */
