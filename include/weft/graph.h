@@ -12,16 +12,16 @@
  *       #2 'left', spawned at main+0x4f (app.c:31), waits for a lock held by #3 'right'
  *       #3 'right', spawned at main+0x6a (app.c:32), waits for a lock held by #2 'left'
  *
- * All of it is a snapshot, taken from any task or thread while the others go on: each line is true of some
- * moment of the call. A wait that is called endless is one of a circle, or leads to one, whose tasks were
- * all waiting at one moment, none of them with a deadline. (A task awaited under a timeout scope shows
- * "with a deadline" and is no part of a circle: it ends.)
- *   - Where tasks await each other, directly or by their groups, only a cancel from outside can end it: it
- *     is certain.
+ * All of it is a snapshot, taken from any task or thread while the others go on: each line is true
+ * of some moment of the call. A wait that is called endless is one of a circle, or leads to one,
+ * whose tasks were all waiting at one moment, none of them with a deadline. (A task awaited under a
+ * timeout scope shows "with a deadline" and is no part of a circle: it ends.)
+ *   - Where tasks await each other, directly or by their groups, only a cancel from outside can end
+ *     it: it is certain.
  *   - Where one waits for a lock, it is so as long as locks are released by those who hold them, as
- *     nearly every program does it. But any task or thread may release a lock (weft/sync.h), and which
- *     will cannot be known: such a circle is reported "unless somebody else releases the lock". The same
- *     goes for a lock whose holder has ended.
+ *     nearly every program does it. But any task or thread may release a lock (weft/sync.h), and
+ *     which will cannot be known: such a circle is reported "unless somebody else releases the
+ *     lock". The same goes for a lock whose holder has ended.
  *
  * In debug mode (weft/debug.h) the runtime looks for circles by itself.
  */
@@ -95,22 +95,22 @@ typedef enum weft_graph_form {
 /* Gets one line of text, without a newline at its end. Must not suspend. */
 typedef void (*weft_graph_line_fn)(const char *line, void *arg);
 
-/* Writes the graph line by line. Returns how many tasks there are (of ENDLESS: how many wait for ever),
- * WEFT_ENOMEM, WEFT_EINVAL or WEFT_ECLOSED.
+/* Writes the graph line by line. Returns how many tasks there are (of ENDLESS: how many wait for
+ * ever), WEFT_ENOMEM, WEFT_EINVAL or WEFT_ECLOSED.
  * [any thread] [never suspends]. asyncio: pstree, ps */
 int weft_graph_lines(weft_runtime rt, weft_graph_form form, weft_graph_line_fn fn, void *arg);
 int weft_graph_print(weft_runtime rt, weft_graph_form form, FILE *out);
 
-/* Writes who awaits t, who awaits those, and so on: the way from t up to the task that waits for all of it.
- * Returns the number of lines, WEFT_ESTALE, WEFT_ENOMEM, or the error of a handle.
+/* Writes who awaits t, who awaits those, and so on: the way from t up to the task that waits for
+ * all of it. Returns the number of lines, WEFT_ESTALE, WEFT_ENOMEM, or the error of a handle.
  * [any thread that keeps t's runtime from ending: one of its tasks, say] [never suspends].
  * asyncio: print_call_graph, capture_call_graph */
 int weft_graph_awaiters(weft_task t, weft_graph_line_fn fn, void *arg);
 
-/* Fills tasks[0..max) with borrowed handles of those whose waits are endless, a circle's members next to
- * each other, and returns how many there are (may exceed max); WEFT_ENOMEM, WEFT_ECLOSED. Among them are
- * those that go on if a lock is released by one who does not hold it: weft_graph_walk tells which waits
- * are certain.
+/* Fills tasks[0..max) with borrowed handles of those whose waits are endless, a circle's members
+ * next to each other, and returns how many there are (may exceed max); WEFT_ENOMEM, WEFT_ECLOSED.
+ * Among them are those that go on if a lock is released by one who does not hold it:
+ * weft_graph_walk tells which waits are certain.
  * [any thread] [never suspends] */
 int weft_graph_endless(weft_runtime rt, weft_task *tasks, size_t max);
 
