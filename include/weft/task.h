@@ -128,10 +128,10 @@ int weft_uncancel(weft_task t);
  * [task] [never suspends]. asyncio: except CancelledError */
 bool weft_cancel_catch(void);
 
-/* Between begin and end the calling task's cancel points do not deliver a cancel, nor the deadline of
- * a timeout scope that was begun before; they are delivered at the first one after the end. The
- * deadlines of scopes that are begun in between are delivered at once. They nest; an end without a begin
- * does nothing.
+/* Between begin and end the calling task's cancel points do not deliver a cancel, nor the deadline
+ * of a timeout scope that was begun before; they are delivered at the first one after the end. The
+ * deadlines of scopes that are begun in between are delivered at once. They nest; an end without a
+ * begin does nothing.
  * [task] [never suspends]. asyncio: shield, for the code of one task */
 void weft_shield_begin(void);
 void weft_shield_end(void);
