@@ -20,18 +20,23 @@ struct weft__task *weft__group_wake_joiner(struct weft__group *g) {
   return weft__claim_win(&t->word, g->ticket, WEFT__BY_EVENT) == WEFT__WON_PARKED ? t : NULL;
 }
 
-static void cancel_one(struct weft__task *t, const char *reason) {
-  weft__cancel_task_why(t, weft__word_key(weft__load_relaxed_u64(&t->word)), reason);
+static void cancel_one(struct weft__cancels *many, struct weft__task *t) {
+  weft__cancel_add(many, t, weft__word_key(weft__load_relaxed_u64(&t->word)));
 }
 
-/* Under the lock, so that no child leaves the list meanwhile, and the body does not leave the group. */
-void weft__group_abort(struct weft__group *g, const char *reason) {
+/* Under the lock, so that no child leaves the list meanwhile, and the body does not leave the group.
+ * Not inline: every end of a child would have the room for it on its stack. */
+__attribute__((noinline)) void weft__group_abort(struct weft__group *g, const char *reason) {
+  struct weft__cancels many;
   g->aborting = true;
+  weft__cancel_begin(&many, reason);
   weft__list_foreach(l, &g->children)
-      cancel_one(weft__container_of(l, struct weft__task, siblings), reason);
-  if (!g->body || g->interrupted) return;
-  g->interrupted = true;
-  cancel_one(g->body, reason);
+      cancel_one(&many, weft__container_of(l, struct weft__task, siblings));
+  if (g->body && !g->interrupted) {
+    g->interrupted = true;
+    cancel_one(&many, g->body);
+  }
+  weft__cancel_end(&many);
 }
 
 void weft__group_note(struct weft__group *g, int code, unsigned index, const char *name) {

@@ -10,18 +10,25 @@
 #include "core/ready.h"
 #include "core/worker.h"
 
-/* The task that t runs on its own stack at this moment, with its key; NULL if none. Reading the
- * pointer again after the key makes the key that of a task which t really runs: in between the first
- * may have ended and its memory been used again. */
-static struct weft__task *inline_child(struct weft__task *t, uint32_t *ret_key) {
-  /* Pairs with the light fence of run_inline: the request is in t's word, now look for the child. */
-  weft__fence_heavy();
-  for (;;) {
-    struct weft__task *child = weft__load_acquire_ptr(&t->inline_child);
+/* The request is in the word of a task that is not waiting: ready, running, or waiting for the task that
+ * it runs inline. */
+static bool runs_with_request(uint64_t word, uint32_t key) {
+  return weft__word_key(word) == key && weft__word_phase(word) == WEFT__RUNNING &&
+         (word & WEFT__CANCEL);
+}
+
+/* The task that c->task runs on its own stack at this moment, with its key; NULL if none, or if the task
+ * has ended or has got the request itself meanwhile. Reading the pointer again after the key makes the key
+ * that of a task which it really runs: in between the first may have ended and its memory been used
+ * again. The word, read last, says that all this was of the task that is meant. */
+static struct weft__task *inline_child(const struct weft__cancelled *c, uint32_t *ret_key) {
+  struct weft__task *t = c->task, *child;
+  do {
+    child = weft__load_acquire_ptr(&t->inline_child);
     if (!child) return NULL;
     *ret_key = weft__word_key(weft__load_acquire_u64(&child->word));
-    if (weft__load_acquire_ptr(&t->inline_child) == child) return child;
-  }
+  } while (weft__load_acquire_ptr(&t->inline_child) != child);
+  return runs_with_request(weft__load_relaxed_u64(&t->word), c->key) ? child : NULL;
 }
 
 /* Requests the cancel and keeps its reason, which replaces that of an earlier request. The request and
@@ -53,33 +60,56 @@ int weft__cancel_task(struct weft__task *t, uint32_t key) {
   return weft__cancel_task_why(t, key, NULL);
 }
 
+/* One request, and what it asks for. True when what t runs inline is still to be looked for. */
+static bool request(struct weft__task *t, uint32_t key, const char *reason,
+                    enum weft__outcome *ret) {
+  *ret = weft__cancel_request(t, key, reason);
+  if (*ret == WEFT__WON_PARKED) weft__make_ready(t);
+  return *ret == WEFT__LOST && runs_with_request(weft__load_acquire_u64(&t->word), key);
+}
+
+/* Passes requests on to what the tasks run inline, one level at a time. */
+static void pass_on(struct weft__cancelled *c, uint32_t n, const char *reason) {
+  while (n != 0) {
+    /* Pairs with the light fence of run_inline: the requests are in the tasks' words, now look for the
+     * children. Who has published its child before is found, who does so later sees its request. */
+    weft__fence_heavy();
+    uint32_t deeper = 0;
+    for (uint32_t i = 0; i < n; i++) {
+      uint32_t key;
+      enum weft__outcome o;
+      struct weft__task *child = inline_child(&c[i], &key);
+      if (child && request(child, key, reason, &o))
+        c[deeper++] = (struct weft__cancelled){child, key};
+    }
+    n = deeper;
+  }
+}
+
 int weft__cancel_task_why(struct weft__task *t, uint32_t key, const char *reason) {
   weft__point();
-  switch (weft__cancel_request(t, key, reason)) {
-  case WEFT__WON_PARKED:
-    weft__make_ready(t);
+  enum weft__outcome o;
+  if (request(t, key, reason, &o)) {
+    pass_on(&(struct weft__cancelled){t, key}, 1, reason);
     return 1;
-  case WEFT__WON:
-    return 1;
-  case WEFT__STALE: {
-    uint64_t word = weft__load_acquire_u64(&t->word);
-    bool ended = weft__word_key(word) == key && weft__word_phase(word) == WEFT__DONE;
-    return ended ? 0 : WEFT_ESTALE;
   }
-  case WEFT__LOST:
-    break;
-  }
-  /* Not waiting: about to begin, running, or waiting for the task it runs inline. */
-  for (uint64_t word = weft__load_acquire_u64(&t->word);
-       weft__word_key(word) == key && weft__word_phase(word) == WEFT__RUNNING;) {
-    t = inline_child(t, &key);
-    if (!t) break;
-    enum weft__outcome o = weft__cancel_request(t, key, reason);
-    if (o == WEFT__WON_PARKED) weft__make_ready(t);
-    if (o != WEFT__LOST) break;
-    word = weft__load_acquire_u64(&t->word);
-  }
-  return 1;
+  if (o != WEFT__STALE) return 1;
+  uint64_t word = weft__load_acquire_u64(&t->word);
+  bool ended = weft__word_key(word) == key && weft__word_phase(word) == WEFT__DONE;
+  return ended ? 0 : WEFT_ESTALE;
+}
+
+void weft__cancel_add(struct weft__cancels *many, struct weft__task *t, uint32_t key) {
+  enum weft__outcome o;
+  weft__point();
+  if (!request(t, key, many->reason, &o)) return;
+  many->running[many->n++] = (struct weft__cancelled){t, key};
+  if (many->n == WEFT__CANCELS) weft__cancel_end(many);
+}
+
+void weft__cancel_end(struct weft__cancels *many) {
+  pass_on(many->running, many->n, many->reason);
+  many->n = 0;
 }
 
 int weft_cancel(weft_task h) {

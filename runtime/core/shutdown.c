@@ -11,9 +11,15 @@
 #define SWEEP_FIRST_NS WEFT__NS_PER_MS
 enum { NAMED_AT_MOST = 5 };
 
-static void cancel_one(struct weft__task *t, uint64_t word, void *arg) {
-  (void)arg;
-  weft__cancel_task_why(t, weft__word_key(word), "the run is ending");
+static void cancel_one(struct weft__task *t, uint64_t word, void *many) {
+  weft__cancel_add(many, t, weft__word_key(word));
+}
+
+static void cancel_all(struct weft__runtime *rt) {
+  struct weft__cancels many;
+  weft__cancel_begin(&many, "the run is ending");
+  weft__task_each_live(&rt->tasks, cancel_one, &many);
+  weft__cancel_end(&many);
 }
 
 static void find_cancelled(struct weft__task *t, uint64_t word, void *arg) {
@@ -28,7 +34,7 @@ static void cancel_latecomers(struct weft__runtime *rt, uint64_t now) {
   if (now < rt->sweep_at) return;
   bool cancelled = weft__closers_run(&rt->closers); /* what is alive then is their business */
   if (!cancelled) weft__task_each_live(&rt->tasks, find_cancelled, &cancelled);
-  if (!cancelled) weft__task_each_live(&rt->tasks, cancel_one, NULL);
+  if (!cancelled) cancel_all(rt);
   if (rt->sweep_every < REPORT_EVERY_NS) rt->sweep_every *= 2;
   rt->sweep_at = now + rt->sweep_every;
 }
@@ -59,7 +65,7 @@ static void report_remaining(struct weft__runtime *rt, uint64_t now) {
 void weft__shutdown_begin(struct weft__runtime *rt) {
   weft__runtime_refuse(rt);
   weft__store_release_u32(&rt->life, WEFT__STOPPING);
-  weft__task_each_live(&rt->tasks, cancel_one, NULL);
+  cancel_all(rt);
   uint64_t now = weft__now();
   rt->report_at = now + REPORT_EVERY_NS;
   rt->sweep_every = SWEEP_FIRST_NS;
