@@ -117,6 +117,13 @@ static void name_site(weft_report *r, char *buf) {
   r->site_name = buf;
 }
 
+/* A future has no name: its failure is told with the place where it was made. */
+static void add_place(char *message, const weft_report *r) {
+  size_t n = strlen(message);
+  if (r->kind == WEFT_REPORT_FUTURE && r->site_name)
+    snprintf(message + n, MESSAGE - n, ", made at %s", r->site_name);
+}
+
 /* ---- from inside ---- */
 
 void weft__report(struct weft__runtime *rt, struct weft__task *t, weft_report *r,
@@ -138,6 +145,7 @@ void weft__report(struct weft__runtime *rt, struct weft__task *t, weft_report *r
     if (!r->site) r->site = weft__load_acquire_ptr(&t->site);
   }
   name_site(r, site);
+  if (format) add_place(message, r);
   r->runtime_ = rt;
   if (rt)
     deliver(rt, r, true);

@@ -505,7 +505,9 @@ static int reports_of(enum reading how) {
   struct log_capture log = LOG_CAPTURE_INIT;
   weft_run_opts opts = {.log = log_capture_line, .log_arg = &log};
   CHECK_INT(weft_run(fail_a_future, &how, &opts), 0);
-  return log_capture_count(&log, "a future failed");
+  int n = log_capture_count(&log, "a future failed");
+  CHECK_INT(log_capture_count(&log, "made at "), n);
+  return n;
 }
 
 static void F7_an_error_nobody_read_is_reported_once(void **state) {
