@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 #include "aio/awaitable.h"
-#include "base/clock.h"
 #include "base/memory.h"
+#include "core/deadline.h"
 #include "core/park.h"
 #include "core/resource.h"
 #include "core/waitq.h"
@@ -133,8 +133,7 @@ int weft_as_completed(weft_completed **ret, const weft_awaitable *set, size_t n,
     if (!set[i].ops) return WEFT_EINVAL;
   struct weft_completed *c = weft__zalloc(sizeof *c);
   if (!c) return WEFT_ENOMEM;
-  c->deadline =
-      limit == WEFT_FOREVER ? WEFT__NEVER : weft__now() + (limit > 0 ? (uint64_t)limit : 0);
+  c->deadline = weft__deadline_in(limit);
   int r = make(c, cur, set, n);
   if (r < 0) {
     free_memory(c);

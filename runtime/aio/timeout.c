@@ -8,24 +8,18 @@
  */
 #include <weft/timeout.h>
 
-#include "base/clock.h"
+#include "core/deadline.h"
 #include "core/limit.h"
 #include "core/park.h"
 #include "core/self.h"
 #include "core/worker.h"
-
-static uint64_t deadline_in(weft_ns limit) {
-  if (limit == WEFT_FOREVER) return WEFT__NEVER;
-  uint64_t now = weft__now();
-  return limit > 0 ? now + (uint64_t)limit : now;
-}
 
 int weft_timeout_begin(weft_timeout *s, weft_ns limit) {
   struct weft__task *t = weft__current_task();
   if (!t) return weft__no_task();
   weft__limit_note(t);
   *s = (weft_timeout){
-      .outer_ = t->scopes, .task_ = t, .deadline_ = deadline_in(limit), .shield_ = t->shield};
+      .outer_ = t->scopes, .task_ = t, .deadline_ = weft__deadline_in(limit), .shield_ = t->shield};
   t->scopes = s;
   weft__limit_nearest(s);
   t->limit = s->nearest_; /* and limit_hit is what it was */
@@ -64,7 +58,7 @@ int weft_timeout_reschedule(weft_timeout *s, weft_ns limit) {
   if (!t) return weft__no_task();
   weft__limit_note(t);
   if (s->task_ != t || s->expired_) return WEFT_ESTATE;
-  s->deadline_ = deadline_in(limit);
+  s->deadline_ = weft__deadline_in(limit);
   renew_inside(t->scopes, s);
   weft__limit_renew(t);
   return 0;

@@ -2,14 +2,9 @@
 #include <weft/wait.h>
 
 #include "aio/waitset.h"
-#include "base/clock.h"
+#include "core/deadline.h"
 #include "core/park.h"
 #include "core/self.h"
-
-static uint64_t deadline_in(weft_ns limit) {
-  if (limit == WEFT_FOREVER) return WEFT__NEVER;
-  return weft__now() + (limit > 0 ? (uint64_t)limit : 0);
-}
 
 /* How many are over; their outcomes. */
 static int count_over(const struct weft__waitset *ws, weft_outcome *ret) {
@@ -35,7 +30,7 @@ int weft_wait(const weft_awaitable *set, size_t n, enum weft_wait_until until, w
   if (r < 0) return r;
   ws.gate.fail_fast = until == WEFT_FIRST_ERROR;
   ws.gate.spare_cancelled = true;
-  r = weft__waitset_wait(&ws, until == WEFT_FIRST_OVER ? 1 : n, deadline_in(limit));
+  r = weft__waitset_wait(&ws, until == WEFT_FIRST_OVER ? 1 : n, weft__deadline_in(limit));
   if (r == 0 || r == WEFT_ETIMEDOUT) r = count_over(&ws, ret);
   weft__waitset_fini(&ws);
   return r;

@@ -1,7 +1,7 @@
 /* Sleeping. */
 #include <weft/task.h>
 
-#include "base/clock.h"
+#include "core/deadline.h"
 #include "core/park.h"
 #include "core/worker.h"
 
@@ -13,7 +13,6 @@ int weft_sleep(weft_ns duration) {
   int r = weft__wait_open(t, false, &ticket);
   if (r < 0) return r;
   weft__waits_for(t, &weft__waits_time, NULL);
-  uint64_t deadline = duration == WEFT_FOREVER ? WEFT__NEVER : weft__now() + (uint64_t)duration;
-  r = weft__wait_park(t, ticket, deadline);
+  r = weft__wait_park(t, ticket, weft__deadline_in(duration));
   return r == WEFT_ETIMEDOUT ? 0 : r;
 }
