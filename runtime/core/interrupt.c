@@ -1,6 +1,5 @@
 #include "core/interrupt.h"
 
-#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -10,6 +9,7 @@
 #include <weft/errors.h>
 
 #include "base/check.h"
+#include "base/thread_error.h"
 #include "core/cancel.h"
 #include "core/monitor.h"
 #include "core/worker.h"
@@ -31,7 +31,7 @@ static void end_process(void) {
 }
 
 static void on_sigint(int sig) {
-  int saved = errno;
+  int saved = weft__thread_error_get(); /* of whoever was interrupted */
   (void)sig;
   atomic_fetch_add(&inside, 1);
   struct weft__runtime *rt = atomic_load(&target);
@@ -42,7 +42,7 @@ static void on_sigint(int sig) {
   else
     end_process();
   atomic_fetch_sub(&inside, 1);
-  errno = saved;
+  weft__thread_error_set(saved);
 }
 
 /* The process's main thread, with nobody else who takes the signal. */

@@ -4,15 +4,10 @@
 
 #include "base/sys.h"
 #include "counts.h"
+#include "future_test.h"
 #include "log_capture.h"
 #include "task_test.h"
 #include "threads.h"
-
-static weft_future *fresh(size_t size) {
-  weft_future *f = NULL;
-  CHECK_INT(weft_future_new(&f, size), 0);
-  return f;
-}
 
 /* ---- F1, F2: states ---- */
 
@@ -85,19 +80,6 @@ TASK_TEST(bad_arguments_are_named_and_leave_the_future_pending) {
 }
 
 /* ---- awaiting ---- */
-
-struct awaited {
-  weft_future *f;
-  struct latch *waiting;
-  int code, value;
-};
-
-static int await_future(void *arg) {
-  struct awaited *a = arg;
-  if (a->waiting) latch_hit(a->waiting);
-  a->code = weft_future_await(a->f, &a->value);
-  return a->code;
-}
 
 TASK_TEST(every_awaiter_gets_the_value) {
   enum { N = 20 };
@@ -525,100 +507,6 @@ static void F7_reading_or_cancelling_silences_the_report(void **state) {
   CHECK_INT(reports_of(GATHERED), 0);
 }
 
-/* ---- shared tasks ---- */
-
-TASK_TEST(T9_a_shared_task_gives_its_code_to_every_awaiter) {
-  weft_future *f = NULL;
-  weft_task t = weft_spawn(return_seven, NULL, NULL);
-  CHECK_INT(weft_task_share(t, &f), 0);
-  CHECK_INT(weft_await(t), WEFT_ESTALE);
-  struct awaited a = {.f = f}, b = {.f = f};
-  weft_task ta = weft_spawn(await_future, &a, NULL), tb = weft_spawn(await_future, &b, NULL);
-  CHECK_INT(weft_await(ta), 7);
-  CHECK_INT(weft_await(tb), 7);
-  CHECK_INT(weft_future_get(f, NULL), 7);
-  weft_future_unref(f);
-}
-
-TASK_TEST(T9_cancelling_one_awaiter_of_a_shared_task_cancels_it_for_all) {
-  struct latch begun = {0}, waiting = {0};
-  weft_future *f = NULL;
-  CHECK_INT(weft_task_share(weft_spawn(hit_and_park, &begun, NULL), &f), 0);
-  struct awaited a = {f, &waiting, 0, 0}, b = {f, &waiting, 0, 0};
-  weft_task ta = weft_spawn(await_future, &a, NULL), tb = weft_spawn(await_future, &b, NULL);
-  CHECK_INT(latch_wait(&begun, 1), 0);
-  CHECK_INT(latch_wait(&waiting, 2), 0);
-  CHECK_INT(weft_cancel(ta), 1);
-  CHECK_INT(weft_await(ta), WEFT_ECANCELED);
-  CHECK_INT(weft_await(tb), WEFT_ECANCELED);
-  CHECK(weft_future_cancelled(f));
-  weft_future_unref(f);
-}
-
-static int refuse_once(void *arg) {
-  latch_hit(arg);
-  CHECK_INT(weft_sleep(A_LONG_TIME), WEFT_ECANCELED);
-  CHECK(weft_cancel_catch());
-  return 4;
-}
-
-TASK_TEST(T8_a_shared_task_that_refuses_its_cancel_does_not_interrupt_the_awaiter) {
-  struct latch begun = {0}, waiting = {0};
-  weft_future *f = NULL;
-  CHECK_INT(weft_task_share(weft_spawn(refuse_once, &begun, NULL), &f), 0);
-  struct awaited a = {f, &waiting, 0, 0};
-  weft_task ta = weft_spawn(await_future, &a, NULL);
-  CHECK_INT(latch_wait(&begun, 1), 0);
-  CHECK_INT(latch_wait(&waiting, 1), 0);
-  CHECK_INT(weft_cancel(ta), 1);
-  CHECK_INT(weft_await(ta), 4);
-  weft_future_unref(f);
-}
-
-static int share_and_forget(void *arg) {
-  (void)arg;
-  struct latch end = {0};
-  weft_future *f = NULL;
-  CHECK_INT(weft_task_share(weft_spawn(return_own_error, NULL, NULL), &f), 0);
-  weft_future_unref(f);
-  CHECK_INT(wait_until_live(1), 0);
-  (void)end;
-  return 0;
-}
-
-static void F7_a_shared_task_that_fails_unseen_is_reported_once(void **state) {
-  (void)state;
-  struct log_capture log = LOG_CAPTURE_INIT;
-  weft_run_opts opts = {.log = log_capture_line, .log_arg = &log};
-  CHECK_INT(weft_run(share_and_forget, NULL, &opts), 0);
-  if (!CHECK_INT(log_capture_count(&log, "failed"), 1)) log_capture_print(&log);
-}
-
-static int await_own_future(void *arg) {
-  struct awaited *a = arg;
-  CHECK_INT(latch_wait(a->waiting, 1), 0);
-  return weft_future_await(a->f, NULL);
-}
-
-TASK_TEST(T13_awaiting_ones_own_future_is_a_named_error) {
-  struct latch shared = {0};
-  struct awaited a = {.waiting = &shared};
-  CHECK_INT(weft_task_share(weft_spawn(await_own_future, &a, NULL), &a.f), 0);
-  latch_hit(&shared);
-  CHECK_INT(weft_future_await(a.f, NULL), WEFT_ESELF);
-  weft_future_unref(a.f);
-}
-
-TASK_TEST(sharing_a_handle_that_was_consumed_is_refused) {
-  weft_task t = weft_spawn(return_seven, NULL, NULL);
-  CHECK_INT(weft_await(t), 7);
-  weft_future *f = NULL;
-  CHECK_INT(weft_task_share(t, &f), WEFT_ESTALE);
-  CHECK_INT(weft_task_share(weft_spawn(NULL, NULL, NULL), &f), WEFT_EINVAL);
-  CHECK_INT(weft_task_share(weft_current(), &f), WEFT_ESELF);
-  CHECK_PTR(f, NULL);
-}
-
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(F1_the_result_of_a_pending_future_is_a_named_error),
     cmocka_unit_test(F1_a_second_result_is_refused_and_changes_nothing),
@@ -643,12 +531,6 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(F8_a_callback_that_fails_is_reported_and_the_others_run),
     cmocka_unit_test(F7_an_error_nobody_read_is_reported_once),
     cmocka_unit_test(F7_reading_or_cancelling_silences_the_report),
-    cmocka_unit_test(T9_a_shared_task_gives_its_code_to_every_awaiter),
-    cmocka_unit_test(T9_cancelling_one_awaiter_of_a_shared_task_cancels_it_for_all),
-    cmocka_unit_test(T8_a_shared_task_that_refuses_its_cancel_does_not_interrupt_the_awaiter),
-    cmocka_unit_test(F7_a_shared_task_that_fails_unseen_is_reported_once),
-    cmocka_unit_test(T13_awaiting_ones_own_future_is_a_named_error),
-    cmocka_unit_test(sharing_a_handle_that_was_consumed_is_refused),
 };
 
 int main(int argc, char **argv) {
