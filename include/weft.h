@@ -27,6 +27,8 @@
  *   weft/gen.h       generators: functions that hand out items one by one
  *   weft/iter.h      one interface for all that gives items, collect and fold
  *   weft/typed.h     generators, queues and futures of which the compiler knows the items
+ * Input and output
+ *   weft/addr.h      addresses of sockets
  * Other threads and processes
  *   weft/offload.h   calls that block (threads) and jobs that must be isolated (processes)
  * Looking on
@@ -57,6 +59,7 @@
 #ifndef WEFT_H
 #define WEFT_H
 
+#include <weft/addr.h>
 #include <weft/awaitable.h>
 #include <weft/barrier.h>
 #include <weft/call.h>
