@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -145,6 +147,14 @@ static ssize_t real_writev(int fd, const struct iovec *iov, int n) {
   return code(writev(fd, iov, n));
 }
 
+static ssize_t real_preadv2(int fd, const struct iovec *iov, int n, off_t off, int flags) {
+  return code(preadv2(fd, iov, n, off, flags));
+}
+
+static ssize_t real_pwritev2(int fd, const struct iovec *iov, int n, off_t off, int flags) {
+  return code(pwritev2(fd, iov, n, off, flags));
+}
+
 static ssize_t real_recv(int fd, void *buf, size_t len, int flags) {
   return code(recv(fd, buf, len, flags));
 }
@@ -235,6 +245,80 @@ static int real_epoll_wait(int epfd, struct epoll_event *events, int n, int ms) 
 
 static int real_poll(struct pollfd *fds, nfds_t n, int ms) {
   return code_int(poll(fds, n, ms));
+}
+
+/* ---- what is only on disk ---- */
+
+static off_t real_lseek(int fd, off_t off, int whence) {
+  return code(lseek(fd, off, whence));
+}
+
+static int real_fsync(int fd) {
+  return code_int(fsync(fd));
+}
+
+static int real_fdatasync(int fd) {
+  return code_int(fdatasync(fd));
+}
+
+static int real_fstat(int fd, struct stat *ret) {
+  return code_int(fstat(fd, ret));
+}
+
+static int real_fchmod(int fd, mode_t mode) {
+  return code_int(fchmod(fd, mode));
+}
+
+static ssize_t real_copy_file_range(int from, int to, size_t len) {
+  return code(copy_file_range(from, NULL, to, NULL, len, 0));
+}
+
+static ssize_t real_getdents(int fd, void *buf, size_t len) {
+  return code(syscall(SYS_getdents64, fd, buf, len));
+}
+
+static int real_openat(int dir, const char *path, int flags, int mode) {
+  return code_int(openat(dir, path, flags, mode));
+}
+
+static int real_fstatat(int dir, const char *path, struct stat *ret, int flags) {
+  return code_int(fstatat(dir, path, ret, flags));
+}
+
+static int real_unlinkat(int dir, const char *path, int flags) {
+  return code_int(unlinkat(dir, path, flags));
+}
+
+static int real_mkdir(const char *path, mode_t mode) {
+  return code_int(mkdir(path, mode));
+}
+
+static int real_rename(const char *from, const char *to) {
+  return code_int(rename(from, to));
+}
+
+static int real_link(const char *from, const char *to) {
+  return code_int(link(from, to));
+}
+
+static int real_symlink(const char *target, const char *path) {
+  return code_int(symlink(target, path));
+}
+
+static ssize_t real_readlink(const char *path, char *buf, size_t len) {
+  return code(readlink(path, buf, len));
+}
+
+static int real_realpath(const char *path, char *ret) {
+  return realpath(path, ret) ? 0 : -errno;
+}
+
+static int real_chmod(const char *path, mode_t mode) {
+  return code_int(chmod(path, mode));
+}
+
+static int real_access(const char *path, int mode) {
+  return code_int(access(path, mode));
 }
 
 /* ---- processes ---- */

@@ -22,6 +22,7 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -38,6 +39,9 @@
  *   peek            process_vm_readv of the own process: copies what is mapped from there on, up to len bytes and
  *                   two pages,
  *                   past the checkers; WEFT_EFAULT where nothing is
+ *   copy_file_range with both positions, no flags
+ *   getdents        getdents64
+ *   realpath        to a buffer of PATH_MAX bytes; 0
  *   close           a failed close has closed the descriptor all the same, also when injected */
 #define WEFT__SYS_MAP_PLAIN(X)                                                                     \
   X(mmap, int, (void *addr, size_t len, int prot, int flags, int fd, off_t off, void **ret),       \
@@ -88,6 +92,25 @@
   X(poll, int, (struct pollfd * fds, nfds_t n, int ms), (fds, n, ms))                              \
   X(memfd_create, int, (const char *name, unsigned flags), (name, flags))                          \
   X(ftruncate, int, (int fd, off_t len), (fd, len))                                                \
+  X(lseek, off_t, (int fd, off_t off, int whence), (fd, off, whence))                              \
+  X(fsync, int, (int fd), (fd))                                                                    \
+  X(fdatasync, int, (int fd), (fd))                                                                \
+  X(fstat, int, (int fd, struct stat *ret), (fd, ret))                                             \
+  X(fchmod, int, (int fd, mode_t mode), (fd, mode))                                                \
+  X(copy_file_range, ssize_t, (int from, int to, size_t len), (from, to, len))                     \
+  X(getdents, ssize_t, (int fd, void *buf, size_t len), (fd, buf, len))                            \
+  X(openat, int, (int dir, const char *path, int flags, int mode), (dir, path, flags, mode))       \
+  X(fstatat, int, (int dir, const char *path, struct stat *ret, int flags),                        \
+    (dir, path, ret, flags))                                                                       \
+  X(unlinkat, int, (int dir, const char *path, int flags), (dir, path, flags))                     \
+  X(mkdir, int, (const char *path, mode_t mode), (path, mode))                                     \
+  X(rename, int, (const char *from, const char *to), (from, to))                                   \
+  X(link, int, (const char *from, const char *to), (from, to))                                     \
+  X(symlink, int, (const char *target, const char *path), (target, path))                          \
+  X(readlink, ssize_t, (const char *path, char *buf, size_t len), (path, buf, len))                \
+  X(realpath, int, (const char *path, char *ret), (path, ret))                                     \
+  X(chmod, int, (const char *path, mode_t mode), (path, mode))                                     \
+  X(access, int, (const char *path, int mode), (path, mode))                                       \
   X(getrlimit, int, (int resource, struct rlimit *ret), (resource, ret))                           \
   X(sigaltstack, int, (const stack_t *set, stack_t *ret), (set, ret))                              \
   X(fork, pid_t, (void), ())                                                                       \
@@ -102,6 +125,10 @@
   X(write, ssize_t, (int fd, const void *buf, size_t len), (fd, buf, len))                         \
   X(readv, ssize_t, (int fd, const struct iovec *iov, int n), (fd, iov, n))                        \
   X(writev, ssize_t, (int fd, const struct iovec *iov, int n), (fd, iov, n))                       \
+  X(preadv2, ssize_t, (int fd, const struct iovec *iov, int n, off_t off, int flags),              \
+    (fd, iov, n, off, flags))                                                                      \
+  X(pwritev2, ssize_t, (int fd, const struct iovec *iov, int n, off_t off, int flags),             \
+    (fd, iov, n, off, flags))                                                                      \
   X(recv, ssize_t, (int fd, void *buf, size_t len, int flags), (fd, buf, len, flags))              \
   X(send, ssize_t, (int fd, const void *buf, size_t len, int flags), (fd, buf, len, flags))        \
   X(recvmsg, ssize_t, (int fd, struct msghdr *msg, int flags), (fd, msg, flags))                   \

@@ -75,6 +75,22 @@ static ssize_t gated_writev(int fd, const struct iovec *iov, int n) {
   return lower()->writev(fd, &part, 1);
 }
 
+static ssize_t gated_preadv2(int fd, const struct iovec *iov, int n, off_t off, int flags) {
+  int error = gate(WEFT__SYS_preadv2);
+  if (error < 0) return error;
+  if (error == 0 || n < 1) return lower()->preadv2(fd, iov, n, off, flags);
+  struct iovec part = {.iov_base = iov->iov_base, .iov_len = half(iov->iov_len)};
+  return lower()->preadv2(fd, &part, 1, off, flags);
+}
+
+static ssize_t gated_pwritev2(int fd, const struct iovec *iov, int n, off_t off, int flags) {
+  int error = gate(WEFT__SYS_pwritev2);
+  if (error < 0) return error;
+  if (error == 0 || n < 1) return lower()->pwritev2(fd, iov, n, off, flags);
+  struct iovec part = {.iov_base = iov->iov_base, .iov_len = half(iov->iov_len)};
+  return lower()->pwritev2(fd, &part, 1, off, flags);
+}
+
 static ssize_t gated_send(int fd, const void *buf, size_t len, int flags) {
   int error = gate(WEFT__SYS_send);
   return error < 0 ? error : lower()->send(fd, buf, error ? half(len) : len, flags);
