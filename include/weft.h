@@ -29,6 +29,7 @@
  *   weft/typed.h     generators, queues and futures of which the compiler knows the items
  * Input and output
  *   weft/addr.h      addresses of sockets
+ *   weft/server.h    servers: listening, accepting, a task for each connection, and their end
  * Other threads and processes
  *   weft/offload.h   calls that block (threads) and jobs that must be isolated (processes)
  * Looking on
@@ -79,6 +80,7 @@
 #include <weft/run.h>
 #include <weft/runner.h>
 #include <weft/scope.h>
+#include <weft/server.h>
 #include <weft/sim.h>
 #include <weft/strand.h>
 #include <weft/submit.h>
