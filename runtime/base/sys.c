@@ -219,6 +219,14 @@ static int real_setsockopt(int fd, int level, int name, const void *value, sockl
   return code_int(setsockopt(fd, level, name, value, len));
 }
 
+static int real_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags) {
+  return code_int(recvmmsg(fd, msgs, n, flags, NULL));
+}
+
+static int real_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags) {
+  return code_int(sendmmsg(fd, msgs, n, flags));
+}
+
 static int real_fcntl(int fd, int cmd, long arg) {
   return code_int(fcntl(fd, cmd, arg));
 }

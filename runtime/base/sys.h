@@ -42,6 +42,7 @@
  *   copy_file_range with both positions, no flags
  *   getdents        getdents64
  *   realpath        to a buffer of PATH_MAX bytes; 0
+ *   recvmmsg        without a timeout: the kernel's is looked at only after a message
  *   close           a failed close has closed the descriptor all the same, also when injected */
 #define WEFT__SYS_MAP_PLAIN(X)                                                                     \
   X(mmap, int, (void *addr, size_t len, int prot, int flags, int fd, off_t off, void **ret),       \
@@ -132,7 +133,9 @@
   X(recv, ssize_t, (int fd, void *buf, size_t len, int flags), (fd, buf, len, flags))              \
   X(send, ssize_t, (int fd, const void *buf, size_t len, int flags), (fd, buf, len, flags))        \
   X(recvmsg, ssize_t, (int fd, struct msghdr *msg, int flags), (fd, msg, flags))                   \
-  X(sendmsg, ssize_t, (int fd, const struct msghdr *msg, int flags), (fd, msg, flags))
+  X(sendmsg, ssize_t, (int fd, const struct msghdr *msg, int flags), (fd, msg, flags))             \
+  X(recvmmsg, int, (int fd, struct mmsghdr *msgs, unsigned n, int flags), (fd, msgs, n, flags))    \
+  X(sendmmsg, int, (int fd, struct mmsghdr *msgs, unsigned n, int flags), (fd, msgs, n, flags))
 
 #define WEFT__SYS_MAP(X) WEFT__SYS_MAP_PLAIN(X) WEFT__SYS_MAP_TRANSFER(X)
 
@@ -179,7 +182,7 @@ void weft__sys_fail_times(enum weft__sys_call call, uint64_t n, int error, uint6
 
 /* In place of an error, for the kinds of WEFT__SYS_MAP_TRANSFER: the call moves half of what it
  * was asked to, but a byte at least, and says so. Of a message that is received with MSG_TRUNC,
- * half has been sent. */
+ * half has been sent. Of many messages half are moved, whole. */
 enum { WEFT__SYS_SHORT = 1 };
 
 /* Counts calls without making any fail; all counts start at 0. */

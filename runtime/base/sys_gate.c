@@ -137,6 +137,16 @@ static ssize_t gated_recvmsg(int fd, struct msghdr *msg, int flags) {
   return n;
 }
 
+static int gated_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags) {
+  int error = gate(WEFT__SYS_recvmmsg);
+  return error < 0 ? error : lower()->recvmmsg(fd, msgs, error ? (unsigned)half(n) : n, flags);
+}
+
+static int gated_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags) {
+  int error = gate(WEFT__SYS_sendmmsg);
+  return error < 0 ? error : lower()->sendmmsg(fd, msgs, error ? (unsigned)half(n) : n, flags);
+}
+
 /* ---- what tests ask of the gate ---- */
 
 static const struct weft__sys_table gated = {
