@@ -30,6 +30,7 @@
  * Input and output
  *   weft/addr.h      addresses of sockets
  *   weft/server.h    servers: listening, accepting, a task for each connection, and their end
+ *   weft/stream.h    streams: reading and writing over sockets, pipes, terminals
  * Other threads and processes
  *   weft/offload.h   calls that block (threads) and jobs that must be isolated (processes)
  * Looking on
@@ -83,6 +84,7 @@
 #include <weft/server.h>
 #include <weft/sim.h>
 #include <weft/strand.h>
+#include <weft/stream.h>
 #include <weft/submit.h>
 #include <weft/sync.h>
 #include <weft/task.h>

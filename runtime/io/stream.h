@@ -1,0 +1,22 @@
+/* Streams, for those who make them (connections, servers, pipes, processes) and for their own files. */
+#ifndef WEFT_IO_STREAM_H
+#define WEFT_IO_STREAM_H
+
+#include <weft/stream.h>
+
+#include "core/descriptor.h"
+
+enum weft__stream_kind {
+  WEFT__STREAM_SOCKET, /* of SOCK_STREAM */
+  WEFT__STREAM_PIPE,   /* read and write, no shutdown */
+  WEFT__STREAM_TTY,    /* as a pipe, and a read gives a line though more are there */
+};
+
+/* A stream over fd, which has O_NONBLOCK and, on success only, belongs to it. can: what to try before it
+ * is waited for, of WEFT__CAN_READ and WEFT__CAN_WRITE: a new connection can write, an accepted one perhaps
+ * read, too. site: the return address of the public call that opened it. 0, WEFT_ENOMEM. Any thread;
+ * never suspends. */
+int weft__stream_open(weft_stream **ret, int fd, enum weft__stream_kind kind, unsigned can,
+                      const void *site);
+
+#endif
