@@ -343,6 +343,28 @@ static int real_kill(pid_t pid, int sig) {
   return code_int(kill(pid, sig));
 }
 
+static int real_child_pipe(int fds[2], int flags) {
+  return code_int(pipe2(fds, flags));
+}
+
+static int real_posix_spawnp(pid_t *ret, const char *file,
+                             const posix_spawn_file_actions_t *actions,
+                             const posix_spawnattr_t *attr, char *const argv[], char *const env[]) {
+  return -posix_spawnp(ret, file, actions, attr, argv, env);
+}
+
+static int real_pidfd_open(pid_t pid, unsigned flags) {
+  return code_int(syscall(SYS_pidfd_open, pid, flags));
+}
+
+static int real_pidfd_send_signal(int pidfd, int sig) {
+  return code_int(syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0));
+}
+
+static int real_waitid(int type, id_t id, siginfo_t *ret, int options, struct rusage *usage) {
+  return code_int(syscall(SYS_waitid, type, id, ret, options, usage));
+}
+
 /* By the system call itself: a checker's own version would look at the memory first. The kernel copies
  * whole vectors, so there is one for each page. */
 static ssize_t real_peek(const void *from, void *buf, size_t len) {

@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,6 +44,9 @@
  *   getdents        getdents64
  *   realpath        to a buffer of PATH_MAX bytes; 0
  *   recvmmsg        without a timeout: the kernel's is looked at only after a message
+ *   child_pipe      pipe2 for another process: the kernel's also in a simulation
+ *   posix_spawnp    and what exec in the child failed with
+ *   waitid          the system call, which tells the usage too; type P_PID or P_PIDFD
  *   close           a failed close has closed the descriptor all the same, also when injected */
 #define WEFT__SYS_MAP_PLAIN(X)                                                                     \
   X(mmap, int, (void *addr, size_t len, int prot, int flags, int fd, off_t off, void **ret),       \
@@ -118,6 +122,15 @@
   X(wait4, pid_t, (pid_t pid, int *status, int options, struct rusage *usage),                     \
     (pid, status, options, usage))                                                                 \
   X(kill, int, (pid_t pid, int sig), (pid, sig))                                                   \
+  X(child_pipe, int, (int fds[2], int flags), (fds, flags))                                        \
+  X(posix_spawnp, int,                                                                             \
+    (pid_t * ret, const char *file, const posix_spawn_file_actions_t *actions,                     \
+     const posix_spawnattr_t *attr, char *const argv[], char *const env[]),                        \
+    (ret, file, actions, attr, argv, env))                                                         \
+  X(pidfd_open, int, (pid_t pid, unsigned flags), (pid, flags))                                    \
+  X(pidfd_send_signal, int, (int pidfd, int sig), (pidfd, sig))                                    \
+  X(waitid, int, (int type, id_t id, siginfo_t *ret, int options, struct rusage *usage),           \
+    (type, id, ret, options, usage))                                                               \
   X(peek, ssize_t, (const void *from, void *buf, size_t len), (from, buf, len))
 
 /* Those that move bytes, and may move fewer than they were asked to. */
