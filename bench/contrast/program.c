@@ -110,12 +110,12 @@ int64_t clock_ns(void) {
   return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
 }
 
-void lateness_init(struct lateness *l, size_t capacity) {
-  *l = (struct lateness){.capacity = capacity, .ns = need(malloc(capacity * sizeof *l->ns))};
+void durations_init(struct durations *d, size_t capacity) {
+  *d = (struct durations){.capacity = capacity, .ns = need(malloc(capacity * sizeof *d->ns))};
 }
 
-void lateness_add(struct lateness *l, int64_t ns) {
-  if (l->count < l->capacity) l->ns[l->count++] = ns;
+void durations_add(struct durations *d, int64_t ns) {
+  if (d->count < d->capacity) d->ns[d->count++] = ns;
 }
 
 static int by_size(const void *a, const void *b) {
@@ -123,16 +123,18 @@ static int by_size(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-void lateness_report(struct lateness *l, struct program *p) {
-  size_t n = l->count;
-  program_say(p, "ticks", "%zu", n);
-  if (n) {
-    qsort(l->ns, n, sizeof *l->ns, by_size);
-    program_say(p, "lateness_p50_ms", "%.6f", (double)l->ns[n / 2] * 1e-6);
-    program_say(p, "lateness_p99_ms", "%.6f", (double)l->ns[n * 99 / 100] * 1e-6);
-    program_say(p, "lateness_max_ms", "%.6f", (double)l->ns[n - 1] * 1e-6);
+void durations_report(struct durations *d, struct program *p, const char *name) {
+  const struct {
+    const char *suffix;
+    size_t at;
+  } shown[] = {{"p50", d->count / 2}, {"p99", d->count * 99 / 100}, {"max", d->count - 1}};
+  if (d->count) qsort(d->ns, d->count, sizeof *d->ns, by_size);
+  for (size_t i = 0; d->count && i < sizeof shown / sizeof *shown; i++) {
+    char key[64];
+    snprintf(key, sizeof key, "%s_%s_ms", name, shown[i].suffix);
+    program_say(p, key, "%.6f", (double)d->ns[shown[i].at] * 1e-6);
   }
-  free(l->ns);
+  free(d->ns);
 }
 
 /* About 10 us: long enough that the clock is read seldom. */
@@ -155,10 +157,19 @@ int64_t burn(int64_t ns) {
   return units;
 }
 
-void *need(void *memory) {
-  if (!memory) {
-    fprintf(stderr, "out of memory\n");
-    exit(1);
+static int64_t thread_cpu_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+void compute(int64_t cpu_ns) {
+  int64_t until = thread_cpu_ns() + cpu_ns;
+  volatile uint64_t kept = 0;
+  while (thread_cpu_ns() < until) {
+    uint64_t x = kept;
+    for (int i = 0; i < 3000; i++)
+      x = x * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    kept = x;
   }
-  return memory;
 }

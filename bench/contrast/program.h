@@ -3,6 +3,8 @@
 #ifndef CONTRAST_PROGRAM_H
 #define CONTRAST_PROGRAM_H
 
+#include "need.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -40,20 +42,20 @@ int64_t clock_ns(void);
 /* Resident memory and page tables of this process, in KiB. Reads /proc. */
 long memory_kb(void);
 
-/* How late the turns of a ticker came. */
-struct lateness {
+/* How long something took, each time: how late a ticker's turns came, when the replies to requests. */
+struct durations {
   size_t count, capacity;
   int64_t *ns;
 };
-void lateness_init(struct lateness *l, size_t capacity);
-void lateness_add(struct lateness *l, int64_t ns);
-/* Says p50, p99 and the worst, and frees the list. */
-void lateness_report(struct lateness *l, struct program *p);
+void durations_init(struct durations *d, size_t capacity);
+void durations_add(struct durations *d, int64_t ns);
+/* Says NAME_p50_ms, NAME_p99_ms and NAME_max_ms, and frees the list. */
+void durations_report(struct durations *d, struct program *p, const char *name);
 
 /* Computes for so long; returns how many units of work that came to. */
 int64_t burn(int64_t ns);
 
-/* For memory without which a benchmark cannot go on: ends the program when there is none. */
-void *need(void *memory);
+/* Computes until the thread has used so much CPU time: while it does not run, nothing is done. */
+void compute(int64_t cpu_ns);
 
 #endif

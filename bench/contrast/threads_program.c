@@ -81,7 +81,7 @@ struct hog {
 
 struct ticker {
   int64_t began, until;
-  struct lateness lateness;
+  struct durations lateness;
 };
 
 static void *hog(void *arg) {
@@ -98,7 +98,7 @@ static void *ticker(void *arg) {
     due += 1000000;
     wait = due - clock_ns();
     if (wait > 0) sleep_ns(wait);
-    lateness_add(&t->lateness, clock_ns() - due);
+    durations_add(&t->lateness, clock_ns() - due);
   }
   return NULL;
 }
@@ -134,14 +134,15 @@ static int hogs_workload(struct program *p) {
   double alone = 0, beside = 0;
   int64_t began = clock_ns();
   int r = 0;
-  lateness_init(&tick.lateness, (size_t)(phases * (length / 1000000 + 1)));
+  durations_init(&tick.lateness, (size_t)(phases * (length / 1000000 + 1)));
   for (long i = 0; i < phases && r == 0; i++) {
     r = phase(hogs, burn_ns, length, NULL, &alone);
     if (r == 0) r = phase(hogs, burn_ns, length, &tick, &beside);
   }
   p->wall_s = (double)(clock_ns() - began) * 1e-9;
   program_say(p, "workers", "%ld", hogs + 1);
-  lateness_report(&tick.lateness, p);
+  program_say(p, "ticks", "%zu", tick.lateness.count);
+  durations_report(&tick.lateness, p, "lateness");
   program_say(p, "hog_units_per_s", "%.0f", beside / (double)phases);
   program_say(p, "hog_units_per_s_alone", "%.0f", alone / (double)phases);
   program_say(p, "hog_progress", "%.4f", beside / alone);

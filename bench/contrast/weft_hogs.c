@@ -10,7 +10,7 @@
 struct hogs {
   long hogs, phases;
   int64_t burn, length; /* of a hog's slice, of a phase */
-  struct lateness lateness;
+  struct durations lateness;
   double alone, beside; /* units of work a second, all hogs together, without and with the ticker */
 };
 
@@ -21,7 +21,7 @@ struct hog {
 
 struct ticker {
   int64_t began, until;
-  struct lateness *lateness;
+  struct durations *lateness;
 };
 
 static int hog(void *arg) {
@@ -45,7 +45,7 @@ static int ticker(void *arg) {
     due += weft_ms(1);
     wait = due - clock_ns();
     if (wait > 0 && (r = weft_sleep(wait)) < 0) return r;
-    lateness_add(t->lateness, clock_ns() - due);
+    durations_add(t->lateness, clock_ns() - due);
   }
   return 0;
 }
@@ -87,9 +87,10 @@ int hogs_workload(struct program *p) {
       .phases = program_number(p, "phases", 2),
   };
   int r;
-  lateness_init(&all.lateness, (size_t)(all.phases * (all.length / weft_ms(1) + 1)));
+  durations_init(&all.lateness, (size_t)(all.phases * (all.length / weft_ms(1) + 1)));
   r = contrast_run(p, beside_hogs, &all);
-  lateness_report(&all.lateness, p);
+  program_say(p, "ticks", "%zu", all.lateness.count);
+  durations_report(&all.lateness, p, "lateness");
   program_say(p, "hog_units_per_s", "%.0f", all.beside);
   program_say(p, "hog_units_per_s_alone", "%.0f", all.alone);
   program_say(p, "hog_progress", "%.4f", all.beside / all.alone);

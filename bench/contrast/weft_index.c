@@ -46,7 +46,9 @@ struct file_task {
 
 static int build_names(void *arg) {
   struct file_task *t = arg;
-  names_build(&t->build->index.names, &t->source->kept);
+  struct index *index = &t->build->index;
+  names_build(&index->names, &t->source->kept);
+  names_write(&index->names, &index->name_lines);
   return 0;
 }
 
@@ -198,7 +200,7 @@ static int write_output(struct build *b) {
   put_heading(&middle, "queries ", b->queries, NULL);
   parts[count++].text = &head;
   for (size_t i = 0; i < b->index.range_count; i++) parts[count++].text = &b->index.ranges[i].lines;
-  parts[count++].text = &b->index.names.lines;
+  parts[count++].text = &b->index.name_lines;
   parts[count++].text = &middle;
   for (size_t i = 0; i < answers; i++) parts[count++].text = &b->answers[i].lines;
   began = clock_ns();
@@ -282,6 +284,7 @@ static void free_index(struct build *b) {
   for (size_t i = 0; i < b->index.range_count; i++) range_free(&b->index.ranges[i]);
   free(b->index.ranges);
   names_free(&b->index.names);
+  free(b->index.name_lines.bytes);
   for (size_t i = 0; b->answers && i < answer_tasks(b); i++) free(b->answers[i].lines.bytes);
   free(b->answers);
 }

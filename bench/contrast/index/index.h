@@ -5,13 +5,14 @@
  *   chunk     counts its own words, then groups them by the bucket that their first two bytes name
  *   range     some buckets that lie side by side: merges their words of all chunks,
  *             sorts them and writes their lines; ranges put side by side are in order
- *   names     the characters' names and the words in them
+ *   names     the characters' names and the words in them (names.h)
  *
  * Chunks share nothing while they count, nor ranges while they merge: each runs in a task of its
  * own. */
 #ifndef INDEX_INDEX_H
 #define INDEX_INDEX_H
 
+#include "names.h"
 #include "text.h"
 #include "words.h"
 
@@ -38,37 +39,11 @@ struct source {
   struct text kept;
 };
 
-/* Where a word occurs: in which file and how often; or, in names, in which character's. */
-struct posting {
-  uint32_t place, count;
-};
-
-/* Words with their postings. */
-struct postings {
-  struct word_table words;
-  uint32_t *first; /* of word i: list[first[i]] to list[first[i + 1]], places in order */
-  struct posting *list;
-};
-
 struct range {
   uint32_t from, to; /* the buckets [from, to) */
   struct postings postings;
   struct word *sorted; /* value: the word's number in postings */
   uint64_t total;      /* how often its words occur in all */
-  struct text lines;
-};
-
-struct character {
-  const char *code;
-  uint32_t code_length;
-  uint32_t first, last; /* words of its name */
-};
-
-struct names {
-  struct text text; /* what the words and codes point into */
-  struct character *characters;
-  uint32_t count;
-  struct postings postings;
   struct text lines;
 };
 
@@ -80,6 +55,7 @@ struct index {
   uint16_t range_of[BUCKETS];
   uint64_t distinct, total; /* words */
   struct names names;
+  struct text name_lines;
 };
 
 /* source.c. These block: they belong on a thread of the pool. */
@@ -118,20 +94,6 @@ void index_plan_ranges(struct index *index, size_t wanted);
 /* Merges one range over all chunks, sorts it and writes its lines. */
 void range_merge(struct range *range, const struct index *index);
 void range_free(struct range *range);
-
-/* Turns pairs (word, posting), in the order of their places, into postings. */
-struct pair {
-  uint32_t word;
-  struct posting posting;
-};
-void postings_fill(struct postings *postings, const struct pair *pairs, size_t count);
-void postings_free(struct postings *postings);
-
-/* names.c */
-
-/* Indexes UnicodeData.txt, whose text it takes over, and writes its lines. */
-void names_build(struct names *names, struct text *text);
-void names_free(struct names *names);
 
 /* query.c */
 

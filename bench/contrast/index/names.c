@@ -1,4 +1,4 @@
-#include "index.h"
+#include "names.h"
 
 struct builder {
   struct names *names;
@@ -62,28 +62,6 @@ static void add_line(struct builder *b, char *line, char *end) {
   b->names->characters[b->names->count++] = c;
 }
 
-static void write_lines(struct names *names) {
-  const struct postings *p = &names->postings;
-  struct word *sorted = table_sorted(&p->words);
-  struct text *out = &names->lines;
-  text_string(out, "names ");
-  text_number(out, p->words.count);
-  text_char(out, ' ');
-  text_number(out, names->count);
-  text_char(out, '\n');
-  for (uint32_t i = 0; i < p->words.count; i++) {
-    uint32_t word = sorted[i].value;
-    text_put(out, sorted[i].text, sorted[i].length);
-    for (uint32_t at = p->first[word]; at < p->first[word + 1]; at++) {
-      const struct character *c = &names->characters[p->list[at].place];
-      text_char(out, ' ');
-      text_put(out, c->code, c->code_length);
-    }
-    text_char(out, '\n');
-  }
-  free(sorted);
-}
-
 void names_build(struct names *names, struct text *text) {
   struct builder b = {.names = names};
   char *line, *end;
@@ -102,12 +80,31 @@ void names_build(struct names *names, struct text *text) {
   postings_fill(&names->postings, b.pairs, b.pair_count);
   free(b.pairs);
   free(b.last);
-  write_lines(names);
 }
 
 void names_free(struct names *names) {
   postings_free(&names->postings);
   free(names->characters);
   free(names->text.bytes);
-  free(names->lines.bytes);
+}
+
+void names_write(const struct names *names, struct text *out) {
+  const struct postings *p = &names->postings;
+  struct word *sorted = table_sorted(&p->words);
+  text_string(out, "names ");
+  text_number(out, p->words.count);
+  text_char(out, ' ');
+  text_number(out, names->count);
+  text_char(out, '\n');
+  for (uint32_t i = 0; i < p->words.count; i++) {
+    uint32_t word = sorted[i].value;
+    text_put(out, sorted[i].text, sorted[i].length);
+    for (uint32_t at = p->first[word]; at < p->first[word + 1]; at++) {
+      const struct character *c = &names->characters[p->list[at].place];
+      text_char(out, ' ');
+      text_put(out, c->code, c->code_length);
+    }
+    text_char(out, '\n');
+  }
+  free(sorted);
 }

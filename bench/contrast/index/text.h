@@ -2,8 +2,9 @@
 #ifndef INDEX_TEXT_H
 #define INDEX_TEXT_H
 
-#include "../program.h"
+#include "../need.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 #include "words.h"
 
-#include "../program.h"
+#include "../need.h"
 
 #include <stdlib.h>
 #include <string.h>
