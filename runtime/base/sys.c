@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -248,6 +249,27 @@ static int real_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event) {
 }
 
 static int real_epoll_wait(int epfd, struct epoll_event *events, int n, int ms) {
+  return code_int(epoll_wait(epfd, events, n, ms));
+}
+
+/* glibc has it later than the kernel. */
+#ifndef SYS_epoll_pwait2
+#define SYS_epoll_pwait2 441
+#endif
+
+static int real_epoll_wait_ns(int epfd, struct epoll_event *events, int n,
+                              const struct timespec *timeout) {
+  static atomic_bool missing; /* relaxed: who does not see it asks once more */
+  if (!atomic_load_explicit(&missing, memory_order_relaxed)) {
+    long r = syscall(SYS_epoll_pwait2, epfd, events, n, timeout, NULL, 0UL);
+    if (r >= 0 || (errno != ENOSYS && errno != EPERM)) return code_int(r);
+    atomic_store_explicit(&missing, true, memory_order_relaxed);
+  }
+  enum { MS_PER_S = 1000, NS_PER_MS = 1000000 };
+  time_t longest = INT_MAX / MS_PER_S - 1;
+  int ms = timeout->tv_sec >= longest
+               ? INT_MAX
+               : (int)(timeout->tv_sec * MS_PER_S + (timeout->tv_nsec + NS_PER_MS - 1) / NS_PER_MS);
   return code_int(epoll_wait(epfd, events, n, ms));
 }
 

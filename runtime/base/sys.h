@@ -34,6 +34,8 @@
  *                   differs, WEFT_ETIMEDOUT, WEFT_EINTR
  *   futex_wake      private; returns how many were woken
  *   sched_getaffinity returns the number of bytes written to mask
+ *   epoll_wait_ns   epoll_pwait2 without a mask; where the kernel has none, epoll_wait with the timeout
+ *                   rounded up
  *   thread_create, thread_join, thread_detach  pthread_create and so on, the result of the thread lost
  *   thread_cpu_clock pthread_getcpuclockid
  *   thread_name     pthread_setname_np
@@ -94,6 +96,9 @@
   X(epoll_create1, int, (int flags), (flags))                                                      \
   X(epoll_ctl, int, (int epfd, int op, int fd, struct epoll_event *event), (epfd, op, fd, event))  \
   X(epoll_wait, int, (int epfd, struct epoll_event *events, int n, int ms), (epfd, events, n, ms)) \
+  X(epoll_wait_ns, int,                                                                            \
+    (int epfd, struct epoll_event *events, int n, const struct timespec *timeout),                 \
+    (epfd, events, n, timeout))                                                                    \
   X(poll, int, (struct pollfd * fds, nfds_t n, int ms), (fds, n, ms))                              \
   X(memfd_create, int, (const char *name, unsigned flags), (name, flags))                          \
   X(ftruncate, int, (int fd, off_t len), (fd, len))                                                \

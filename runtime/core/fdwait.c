@@ -1,141 +1,233 @@
-/* A wait is two requests to the loop's driver: start watching, and, if something else ends the wait,
- * stop. libuv's handle lies on the waiting task's stack and libuv has done with it in its close
- * callback, so the task goes on only after that: an event closes the handle, and the close callback
- * wins the wait, in the same turn of the loop. Once a stop was run the task waits for its answer
- * alone: the frame lives until then, whatever the close callback does.
- */
 #include "core/fdwait.h"
 
 #include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
 
 #include <weft/errors.h>
 
+#include "base/memory.h"
 #include "base/sim.h"
 #include "base/sim_net.h"
+#include "core/descriptor.h"
 #include "core/park.h"
+#include "core/pollset.h"
 #include "core/ready.h"
 #include "core/worker.h"
 
-struct fd_wait {
-  struct weft__loop_request start;
-  struct weft__loop_request stop;
-  struct weft__task *task; /* constant, as fd, events and first */
-  weft__ticket first;      /* of the wait for the event */
-  weft__ticket last;       /* of the wait for the stop; written before stop is posted */
-  int fd;
-  int events;
-  /* The driver's, until it has won the wait. */
-  union {
-    uv_poll_t poll;
-    struct weft__sim_watch watch; /* of a simulated descriptor */
-  };
-  int result;
-  bool gone;    /* libuv has done with the handle */
-  bool stopped; /* stop was run */
+_Static_assert((int)WEFT__FD_READ == (int)WEFT__CAN_READ &&
+                   (int)WEFT__FD_WRITE == (int)WEFT__CAN_WRITE,
+               "what a poll set tells is what was asked for");
+
+/* ---- the numbers ---- */
+
+/* Of the process, and never given back: an event may come at any time. As many as there were numbers. */
+struct weft__waited {
+  struct weft__waited *next; /* in its bucket; written once, before it is there */
+  int fd;                    /* constant */
+  struct weft__spin lock;    /* guards home and waits */
+  struct weft__loop *home;   /* whose set was asked last */
+  struct weft__list waits;   /* struct fd_wait, oldest first */
 };
 
-/* f may be gone afterwards. */
-static void win(struct fd_wait *f) {
-  struct weft__task *t = f->task;
-  weft__ticket ticket = f->stopped ? f->last : f->first;
-  if (weft__claim_win(&t->word, ticket, WEFT__BY_EVENT) == WEFT__WON_PARKED) weft__make_ready(t);
+/* One wait, on the waiting task's stack. */
+struct fd_wait {
+  struct weft__list link;  /* guarded by the number's lock, as came; self-linked when it is over */
+  struct weft__task *task; /* constant, as the next two */
+  struct weft__loop *home;
+  unsigned events;
+  unsigned came;
+};
+
+enum { BUCKETS = 1024 };
+
+/* Each bucket is a list that only grows, at its front: release by who adds, acquire by who looks. */
+static weft__atomic_ptr buckets[BUCKETS];
+
+static struct weft__waited *find(int fd, void *first) {
+  struct weft__waited *f = first;
+  while (f && f->fd != fd) f = f->next;
+  return f;
 }
 
-static void on_closed(uv_handle_t *h) {
-  struct fd_wait *f = h->data;
-  f->gone = true;
-  win(f);
+static int number(struct weft__waited **ret, int fd) {
+  weft__atomic_ptr *bucket = &buckets[(unsigned)fd % BUCKETS];
+  void *first = weft__load_acquire_ptr(bucket);
+  *ret = find(fd, first);
+  if (*ret) return 0;
+  struct weft__waited *f = weft__zalloc(sizeof *f);
+  if (!f) return WEFT_ENOMEM;
+  f->fd = fd;
+  weft__list_init(&f->waits);
+  *ret = f;
+  for (;;) {
+    f->next = first;
+    if (weft__cas_ptr(bucket, &first, f)) return 0;
+    struct weft__waited *other = find(fd, first);
+    if (!other) continue;
+    weft__free(f);
+    *ret = other;
+    return 0;
+  }
 }
 
-static void on_ready(uv_poll_t *poll, int status, int events) {
-  struct fd_wait *f = poll->data;
-  (void)events;
-  f->result = status < 0 && status != UV_EBADF ? status : 0;
-  if (!uv_is_closing((uv_handle_t *)poll)) uv_close((uv_handle_t *)poll, on_closed);
+/* ---- waking ---- */
+
+#define EACH_WAIT(w, f)                                                                            \
+  for (struct weft__list *l = (f)->waits.next, *n_ = l->next; l != &(f)->waits;                    \
+       l = n_, n_ = l->next)                                                                       \
+    for (struct fd_wait *w = weft__container_of(l, struct fd_wait, link); w; w = NULL)
+
+/* Asks for what those that are left wait for. */
+static int ask(struct weft__waited *f) {
+  uint32_t mask = 0;
+  EACH_WAIT(w, f) {
+    mask |= (w->events & WEFT__FD_READ ? EPOLLIN : 0) | (w->events & WEFT__FD_WRITE ? EPOLLOUT : 0);
+  }
+  return mask ? weft__pollset_ask(&f->home->set, f->fd, f, mask) : 0;
 }
+
+/* Takes the wait off the list; tells whether its task is the caller's to make ready. */
+static bool wake(struct fd_wait *w, unsigned came) {
+  struct weft__task *t = w->task;
+  weft__list_remove(&w->link);
+  w->came = came;
+  return weft__claim_win(&t->word, w->task->wait.ticket, WEFT__BY_EVENT) == WEFT__WON_PARKED;
+}
+
+/* Wakes those that wait for one of the events; the chain of their tasks. */
+static struct weft__task *wake_all(struct weft__waited *f, unsigned events) {
+  struct weft__task *chain = NULL;
+  EACH_WAIT(w, f) {
+    unsigned came = w->events & events;
+    struct weft__task *t = w->task;
+    if (!came || !wake(w, came)) continue;
+    t->link[WEFT__LINK_READY] = chain;
+    chain = t;
+  }
+  return chain;
+}
+
+/* Should the kernel refuse to be asked again, those that are left look for themselves. */
+void weft__waited_event(struct weft__waited *f, unsigned events) {
+  weft__spin_lock(&f->lock);
+  struct weft__task *chain = wake_all(f, events);
+  struct weft__task *rest = NULL;
+  if (f->home && !weft__list_empty(&f->waits) && ask(f) < 0)
+    rest = wake_all(f, WEFT__FD_READ | WEFT__FD_WRITE);
+  weft__spin_unlock(&f->lock);
+  weft__make_ready_chain(chain);
+  weft__make_ready_chain(rest);
+}
+
+void weft__waited_leave_home(struct weft__loop *home) {
+  for (unsigned i = 0; i < BUCKETS; i++)
+    for (struct weft__waited *f = weft__load_acquire_ptr(&buckets[i]); f; f = f->next) {
+      weft__spin_lock(&f->lock);
+      struct weft__task *chain = NULL;
+      if (f->home == home) {
+        f->home = NULL;
+        chain = wake_all(f, WEFT__FD_READ | WEFT__FD_WRITE);
+      }
+      weft__spin_unlock(&f->lock);
+      weft__make_ready_chain(chain);
+    }
+}
+
+/* ---- waiting ---- */
+
+/* The home of a wait counts it: while there are any its driver sleeps where events come from. */
+static int begin(struct weft__waited *f, struct fd_wait *w) {
+  weft__spin_lock(&f->lock);
+  if (!f->home) f->home = weft__self()->loop;
+  weft__list_push_back(&f->waits, &w->link);
+  int r = ask(f);
+  if (r < 0) weft__list_remove(&w->link);
+  if (r == 0) weft__pollset_raise(&f->home->set);
+  w->home = f->home;
+  weft__spin_unlock(&f->lock);
+  return r;
+}
+
+static void end(struct weft__waited *f, struct fd_wait *w) {
+  weft__spin_lock(&f->lock);
+  weft__list_remove(&w->link);
+  if (f->home == w->home) weft__pollset_lower(&f->home->set);
+  weft__spin_unlock(&f->lock);
+}
+
+static int wait_real(struct weft__task *t, struct fd_wait *w, int fd, uint64_t deadline) {
+  struct weft__waited *f;
+  int r = number(&f, fd);
+  if (r == 0) r = weft__wait_open(t, false, &t->wait.ticket);
+  if (r < 0) return r;
+  w->task = t;
+  weft__waits_for(t, &weft__waits_fd, NULL);
+  r = begin(f, w);
+  if (r < 0) {
+    weft__wait_abort(t, w->task->wait.ticket);
+    return r;
+  }
+  weft__loop_poke(w->home);
+  r = weft__wait_park(t, w->task->wait.ticket, deadline);
+  end(f, w);
+  return r;
+}
+
+/* ---- the same in a simulated network ---- */
+
+struct simulated {
+  struct weft__sim_watch watch;
+  struct weft__task *task;
+};
 
 static void on_simulated(struct weft__sim_watch *watch) {
-  struct fd_wait *f = weft__container_of(watch, struct fd_wait, watch);
-  f->gone = true;
-  win(f);
+  struct simulated *s = weft__container_of(watch, struct simulated, watch);
+  struct weft__task *t = s->task;
+  if (weft__claim_win(&t->word, t->wait.ticket, WEFT__BY_EVENT) == WEFT__WON_PARKED)
+    weft__make_ready(t);
 }
 
-static void start_simulated(struct fd_wait *f, uv_loop_t *uv) {
-  f->watch.key = weft__loop_key(weft__container_of(uv, struct weft__loop, uv));
-  f->watch.events = (f->events & WEFT__FD_READ ? POLLIN | POLLRDHUP : 0) |
-                    (f->events & WEFT__FD_WRITE ? POLLOUT : 0);
-  f->watch.ready = on_simulated;
-  f->result = weft__sim_net_watch(&f->watch, f->fd);
-  if (f->result < 0) on_simulated(&f->watch);
-}
-
-static bool is_simulated(const struct fd_wait *f) {
-  return weft__unlikely(weft__sim_here()) && weft__sim_net_owns(f->fd);
-}
-
-static void start(struct weft__loop_request *req, uv_loop_t *uv) {
-  struct fd_wait *f = weft__container_of(req, struct fd_wait, start);
-  if (is_simulated(f)) {
-    start_simulated(f, uv);
-    return;
-  }
-  f->result = uv_poll_init(uv, &f->poll, f->fd);
-  if (f->result < 0) {
-    f->gone = true;
-    win(f);
-    return;
-  }
-  f->poll.data = f;
-  int events = (f->events & WEFT__FD_READ ? UV_READABLE | UV_DISCONNECT : 0) |
-               (f->events & WEFT__FD_WRITE ? UV_WRITABLE : 0);
-  f->result = weft__loop_watch(&f->poll, f->fd, events, on_ready);
-  if (f->result < 0) uv_close((uv_handle_t *)&f->poll, on_closed);
-}
-
-static void stop(struct weft__loop_request *req, uv_loop_t *uv) {
-  struct fd_wait *f = weft__container_of(req, struct fd_wait, stop);
-  (void)uv;
-  f->stopped = true;
-  if (is_simulated(f) && !f->gone) {
-    weft__sim_net_unwatch(&f->watch);
-    f->gone = true;
-  }
-  if (f->gone)
-    win(f);
-  else if (!uv_is_closing((uv_handle_t *)&f->poll))
-    uv_close((uv_handle_t *)&f->poll, on_closed);
-}
-
-/* The wait ended otherwise: takes the request back, or has the driver close the handle. */
-static void withdraw(struct weft__task *t, struct weft__loop *loop, struct fd_wait *f) {
-  if (weft__loop_unpost(loop, &f->start)) return;
-  weft__wait_open(t, true, &f->last); /* masked: opens always */
+static int wait_simulated(struct weft__task *t, struct fd_wait *w, int fd, uint64_t deadline) {
+  struct weft__loop *here = weft__self()->loop;
+  struct simulated s = {.task = t};
+  int r = weft__wait_open(t, false, &t->wait.ticket);
+  if (r < 0) return r;
   weft__waits_for(t, &weft__waits_fd, NULL);
-  weft__loop_post(loop, &f->stop);
-  weft__loop_poke(loop);
-  weft__wait_park(t, f->last, WEFT__NEVER);
+  s.watch.key = weft__loop_key(here);
+  s.watch.events = (w->events & WEFT__FD_READ ? POLLIN | POLLRDHUP : 0) |
+                   (w->events & WEFT__FD_WRITE ? POLLOUT : 0);
+  s.watch.ready = on_simulated;
+  r = weft__sim_net_watch(&s.watch, fd);
+  if (r < 0) {
+    weft__wait_abort(t, t->wait.ticket);
+    return r;
+  }
+  weft__loop_poke(here);
+  r = weft__wait_park(t, t->wait.ticket, deadline);
+  weft__sim_net_unwatch(&s.watch);
+  w->came = w->events;
+  return r;
+}
+
+/* ---- for both ---- */
+
+int weft__fd_wait_events(int fd, int events, uint64_t deadline, int *ret) {
+  struct weft__task *t = weft__current_task();
+  if (!t) return weft__no_task();
+  if (fd < 0) return WEFT_EBADF;
+  struct fd_wait w = {.events = (unsigned)events};
+  bool simulated = weft__unlikely(weft__sim_here()) && weft__sim_net_owns(fd);
+  int r = simulated ? wait_simulated(t, &w, fd, deadline) : wait_real(t, &w, fd, deadline);
+  if (r == 0) *ret = (int)w.came;
+  return r;
+}
+
+int weft__fd_wait_until(int fd, int events, uint64_t deadline) {
+  int came;
+  return weft__fd_wait_events(fd, events, deadline, &came);
 }
 
 int weft__fd_wait(int fd, int events) {
   return weft__fd_wait_until(fd, events, WEFT__NEVER);
-}
-
-int weft__fd_wait_until(int fd, int events, uint64_t deadline) {
-  struct weft__task *t = weft__current_task();
-  if (!t) return weft__no_task();
-  struct fd_wait f = {.fd = fd, .events = events, .task = t};
-  f.start.run = start;
-  f.stop.run = stop;
-  weft__list_init(&f.start.link);
-  weft__list_init(&f.stop.link);
-  int r = weft__wait_open(t, false, &f.first);
-  if (r < 0) return r;
-  weft__waits_for(t, &weft__waits_fd, NULL);
-  struct weft__loop *loop = weft__self()->loop;
-  weft__loop_post(loop, &f.start);
-  weft__loop_poke(loop);
-  r = weft__wait_park(t, f.first, deadline);
-  if (r == 0) return f.result;
-  withdraw(t, loop, &f);
-  return r;
 }

@@ -187,9 +187,13 @@ static void park(struct weft__worker *w) {
   if (park_begin(w, how)) {
     weft__fence_heavy(); /* pairs with the pushers' fence */
     weft__point();
-    if (!work_somewhere(w)) {
-      weft__count(&w->counters.parks);
-      weft__sleep_until(w, how, deadline);
+    /* A descriptor may have come into the loop since it was looked at. */
+    bool blind = entered && how == WEFT__ON_FUTEX && weft__loop_alive(w->loop);
+    if (!blind) {
+      if (!work_somewhere(w)) {
+        weft__count(&w->counters.parks);
+        weft__sleep_until(w, how, deadline);
+      }
     }
     park_end(w, how);
   }

@@ -14,10 +14,16 @@
 #include "base/sim.h"
 #include "base/sim_net.h"
 #include "base/sys.h"
+#include "core/descriptor.h"
+#include "core/fdwait.h"
 
-static void on_bell(uv_async_t *bell) {
-  (void)bell;
+/* The set, when the driver sleeps in libuv. */
+static void on_set(uv_poll_t *poll, int status, int events) {
+  struct weft__loop *l = weft__container_of(poll, struct weft__loop, inner);
+  (void)status, (void)events;
+  weft__pollset_wait(&l->set, 0);
 }
+
 /* When the deadline has passed by the time libuv looks at its clock (this thread may have lost the CPU
  * after the alarm was set), the alarm goes off before the poll, which then must not wait. */
 static void on_alarm(uv_timer_t *alarm) {
@@ -52,27 +58,38 @@ static int look_for_room(int *ret_highest) {
   return r < 0 ? r : 0;
 }
 
-int weft__loop_watch(uv_poll_t *poll, int fd, int events, uv_poll_cb cb) {
-  struct weft__loop *l = weft__container_of(poll->loop, struct weft__loop, uv);
-  bool grows = fd >= l->room;
-  int r = grows ? weft__memory_reserve(table_bytes(fd)) : 0;
-  if (r < 0) return r;
-  r = uv_poll_start(poll, events, cb);
-  if (grows) weft__memory_reserve_end();
-  if (grows && r == 0) l->room = fd + 1;
-  return r;
-}
-
 /* ---- beginning and end ---- */
 
-static int init_handles(struct weft__loop *l) {
+static int init_uv(struct weft__loop *l) {
   int r = uv_loop_init(&l->uv);
   /* libuv leaves it open when what comes after it fails. 0 or -1 is none: libuv has no loop with a
    * number that low. */
   if (r < 0 && l->uv.backend_fd > STDERR_FILENO) (void)weft__sys_close(l->uv.backend_fd);
+  return r;
+}
+
+/* Neither handle is a reason to sleep in libuv. */
+static int init_handles(struct weft__loop *l) {
+  int r = uv_poll_init(&l->uv, &l->inner, l->set.fd);
   if (r < 0) return r;
-  r = uv_async_init(&l->uv, &l->bell, on_bell);
-  if (r < 0) uv_loop_close(&l->uv);
+  r = uv_poll_start(&l->inner, UV_READABLE, on_set);
+  WEFT__ASSERT(r == 0);
+  uv_timer_init(&l->uv, &l->alarm);
+  uv_unref((uv_handle_t *)&l->inner);
+  uv_unref((uv_handle_t *)&l->alarm);
+  return 0;
+}
+
+static int init_in_memory(struct weft__loop *l) {
+  int r = init_uv(l);
+  if (r < 0) return r;
+  r = weft__pollset_init(&l->set);
+  if (r == 0) {
+    r = init_handles(l);
+    if (r == 0) return 0;
+    weft__pollset_fini(&l->set);
+  }
+  WEFT__ASSERT(uv_loop_close(&l->uv) == 0);
   return r;
 }
 
@@ -80,18 +97,14 @@ int weft__loop_init(struct weft__loop *l) {
   int highest;
   memset(l, 0, sizeof *l);
   weft__list_init(&l->requests);
+  weft__list_init(&l->descriptors);
   int r = look_for_room(&highest);
   /* Twice as much: other threads open descriptors too. */
   if (r == 0) r = weft__memory_reserve(2 * table_bytes(highest));
   if (r < 0) return r;
-  r = init_handles(l);
+  r = init_in_memory(l);
   weft__memory_reserve_end();
-  if (r < 0) return r;
-  uv_timer_init(&l->uv, &l->alarm);
-  /* Neither is a reason to sleep in the loop. */
-  uv_unref((uv_handle_t *)&l->bell);
-  uv_unref((uv_handle_t *)&l->alarm);
-  return 0;
+  return r;
 }
 
 static void close_handle(uv_handle_t *h, void *arg) {
@@ -99,7 +112,7 @@ static void close_handle(uv_handle_t *h, void *arg) {
   if (!uv_is_closing(h)) uv_close(h, NULL);
 }
 
-/* All that uv_loop_init and the bell have opened. */
+/* All that uv_loop_init has opened. */
 static void note_closes(const uv_loop_t *uv) {
   weft__note_close(uv->backend_fd);
   weft__note_close(uv->async_io_watcher.fd);
@@ -107,10 +120,13 @@ static void note_closes(const uv_loop_t *uv) {
 }
 
 void weft__loop_fini(struct weft__loop *l) {
+  weft__descriptors_leave_home(l);
+  weft__waited_leave_home(l);
   uv_walk(&l->uv, close_handle, NULL);
   while (uv_run(&l->uv, UV_RUN_DEFAULT) != 0) {}
   note_closes(&l->uv);
   WEFT__ASSERT(uv_loop_close(&l->uv) == 0);
+  weft__pollset_fini(&l->set);
 }
 
 bool weft__loop_enter(struct weft__loop *l, struct weft__worker *w) {
@@ -131,13 +147,19 @@ static bool run_requests(struct weft__loop *l) {
     if (n) weft__store_relaxed_u32(&l->posted, weft__load_relaxed_u32(&l->posted) - 1);
     weft__spin_unlock(&l->lock);
     if (!n) return any;
+    weft__store_relaxed_u32(&l->used, 1);
     struct weft__loop_request *req = weft__container_of(n, struct weft__loop_request, link);
     req->run(req, &l->uv);
   }
 }
 
+static bool used(const struct weft__loop *l) {
+  return weft__load_relaxed_u32(&l->used) != 0;
+}
+
 static void turn(struct weft__loop *l) {
-  uv_run(&l->uv, UV_RUN_NOWAIT);
+  if (weft__pollset_watched(&l->set)) weft__pollset_look(&l->set);
+  if (weft__unlikely(used(l))) uv_run(&l->uv, UV_RUN_NOWAIT);
   if (weft__unlikely(weft__sim_here())) weft__sim_net_deliver(weft__loop_key(l));
   weft__counter_add(&l->turns, 1);
 }
@@ -147,27 +169,28 @@ void weft__loop_turn(struct weft__loop *l) {
   turn(l);
 }
 
+static bool uv_alive(const struct weft__loop *l) {
+  return used(l) && uv_loop_alive(&l->uv);
+}
+
 /* The thread that plays all must not sleep in one loop. A turn may make tasks ready, and comes last
  * therefore; it also tells the kernel of the descriptors that a request has begun to watch, and there
  * is no sleep before that. */
 static void simulated_sleep(struct weft__loop *l, uint64_t deadline, bool requests) {
-  bool alive = uv_loop_alive(&l->uv);
+  bool alive = uv_alive(l);
   bool due = requests || (alive && uv_backend_timeout(&l->uv) == 0);
+  bool watched = weft__pollset_watched(&l->set) != 0;
   if (!weft__xchg_u32(&l->rung, 0) && !due) {
     uint64_t ready = weft__sim_net_next(weft__loop_key(l));
     if (ready < deadline) deadline = ready;
-    weft__sim_wait(weft__loop_key(l), deadline, alive ? uv_backend_fd(&l->uv) : -1);
+    int fd = alive ? uv_backend_fd(&l->uv) : watched ? l->set.fd : -1;
+    weft__sim_wait(weft__loop_key(l), deadline, fd);
   }
   weft__store_relaxed_u32(&l->rung, 0);
   turn(l);
 }
 
-void weft__loop_sleep(struct weft__loop *l, uint64_t deadline) {
-  bool requests = run_requests(l);
-  if (weft__unlikely(weft__sim_here())) {
-    simulated_sleep(l, deadline, requests);
-    return;
-  }
+static void sleep_in_uv(struct weft__loop *l, uint64_t deadline) {
   uint64_t now = weft__now();
   if (deadline != UINT64_MAX) {
     uint64_t ns = deadline > now ? deadline - now : 0;
@@ -176,11 +199,23 @@ void weft__loop_sleep(struct weft__loop *l, uint64_t deadline) {
   }
   uv_run(&l->uv, UV_RUN_ONCE);
   uv_timer_stop(&l->alarm);
+}
+
+void weft__loop_sleep(struct weft__loop *l, uint64_t deadline) {
+  bool requests = run_requests(l);
+  if (weft__unlikely(weft__sim_here())) {
+    simulated_sleep(l, deadline, requests);
+    return;
+  }
+  if (weft__unlikely(uv_alive(l)))
+    sleep_in_uv(l, deadline);
+  else
+    weft__pollset_wait(&l->set, requests ? 0 : deadline);
   weft__counter_add(&l->turns, 1);
 }
 
 bool weft__loop_alive(const struct weft__loop *l) {
-  return weft__load_relaxed_u32(&l->posted) != 0 || uv_loop_alive(&l->uv) ||
+  return weft__load_relaxed_u32(&l->posted) != 0 || weft__pollset_watched(&l->set) || uv_alive(l) ||
          (weft__sim_here() && weft__sim_net_watched(weft__loop_key(l)));
 }
 
@@ -208,12 +243,13 @@ void weft__loop_ring(struct weft__loop *l) {
     weft__sim_wake(weft__loop_key(l), 1);
     return;
   }
-  uv_async_send(&l->bell);
+  weft__pollset_ring(&l->set);
 }
 
 bool weft__loop_has_event(const struct weft__loop *l) {
   if (weft__load_relaxed_u32(&l->posted) != 0) return true;
   if (weft__sim_here() && weft__sim_net_ready(weft__loop_key(l))) return true;
-  struct pollfd p = {.fd = uv_backend_fd(&l->uv), .events = POLLIN};
-  return poll(&p, 1, 0) > 0;
+  struct pollfd p[2] = {{.fd = l->set.fd, .events = POLLIN},
+                        {.fd = uv_backend_fd(&l->uv), .events = POLLIN}};
+  return poll(p, used(l) ? 2 : 1, 0) > 0;
 }

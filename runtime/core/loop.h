@@ -1,4 +1,8 @@
-/* A worker's libuv loop, and the right to enter it.
+/* A worker's loop: its poll set (pollset.h) and its libuv loop, and the right to enter the latter.
+ *
+ * The poll set has the descriptors of streams, sockets and all that weft itself waits for. While nothing of
+ * libuv's is alive the thread sleeps in the set, and libuv costs nothing; else it sleeps in libuv, where
+ * the set is one uv_poll_t, and each turn has one of libuv's in it.
  *
  * A libuv loop has no thread identity; it must only never be entered twice. `driver` names the worker
  * that may call into libuv for this loop. A worker takes it between tasks, for a turn or for a sleep;
@@ -17,6 +21,7 @@
 #include "base/counters.h"
 #include "base/list.h"
 #include "base/spin.h"
+#include "core/pollset.h"
 
 struct weft__worker;
 
@@ -28,8 +33,12 @@ struct weft__loop_request {
 
 struct weft__loop {
   uv_loop_t uv;     /* the driver's */
-  uv_async_t bell;  /* rung from any thread to end a sleep */
-  uv_timer_t alarm; /* the driver's: bounds a sleep */
+  uv_poll_t inner;  /* the driver's: the set, in libuv */
+  uv_timer_t alarm; /* the driver's: bounds a sleep in libuv */
+  weft__atomic_u32 used; /* a request has run: libuv may have something to do. Written by the driver; a
+                            hint for others. Relaxed */
+  struct weft__pollset set;
+  struct weft__list descriptors; /* whose home it is: guarded by descriptor.c's pool lock */
   weft__atomic_ptr
       driver;             /* struct weft__worker; NULL when nobody is inside. CAS from NULL acquires
                               what the last driver released by storing NULL */
@@ -41,7 +50,6 @@ struct weft__loop {
                                  lock */
   weft__atomic_u32 rung;      /* the bell of a simulated loop */
   struct weft__counter turns; /* written by the driver */
-  int room; /* the driver's: libuv's table has room for descriptors below this one */
 };
 
 /* 0, WEFT_ENOMEM, WEFT_EMFILE, WEFT_ENFILE. Leaves nothing on failure. */
@@ -55,8 +63,7 @@ void weft__loop_leave(struct weft__loop *l);
 
 /* One turn without waiting. Driver only. */
 void weft__loop_turn(struct weft__loop *l);
-/* One turn that waits for an event, a ring, or the deadline (rounded up to a millisecond). Driver
- * only, and only while something in the loop is alive. */
+/* One turn that waits for an event, a ring, or the deadline. Driver only. */
 void weft__loop_sleep(struct weft__loop *l, uint64_t deadline);
 /* Whether events can come: then its driver sleeps in it. Driver only. */
 bool weft__loop_alive(const struct weft__loop *l);
@@ -70,13 +77,9 @@ bool weft__loop_unpost(struct weft__loop *l, struct weft__loop_request *req);
 /* Ends a sleep in the loop; for idle.c. Any thread. */
 void weft__loop_ring(struct weft__loop *l);
 
-/* uv_poll_start, for a handle of the descriptor fd; WEFT_ENOMEM where that would end the process.
- * Driver only. */
-int weft__loop_watch(uv_poll_t *poll, int fd, int events, uv_poll_cb cb);
-
 /* What the driver of a simulated loop sleeps on. */
 static inline const void *weft__loop_key(const struct weft__loop *l) {
-  return &l->bell;
+  return &l->set;
 }
 
 /* Whether a descriptor of the loop has an event waiting; for the monitor, when nobody drives it. */

@@ -44,7 +44,8 @@ static void reserve_sleep(struct weft__worker *r, struct weft__worker *w) {
   uint32_t awake = WEFT__AWAKE;
   if (weft__cas_u32(&r->park, &awake, how)) {
     weft__fence_heavy(); /* pairs with the fences of those who push and then unpark */
-    if (!work_here(r, w)) weft__sleep_until(r, how, deadline);
+    bool blind = how == WEFT__ON_FUTEX && weft__loop_alive(r->loop);
+    if (!blind && !work_here(r, w)) weft__sleep_until(r, how, deadline);
   }
   weft__xchg_u32(&r->park, WEFT__AWAKE);
   weft__timers_awake(r->timers);

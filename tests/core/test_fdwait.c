@@ -120,16 +120,41 @@ TASK_TEST(what_cannot_be_watched_is_refused) {
   CHECK_INT(close(file), 0);
 }
 
-TASK_TEST_WITH(two_tasks_of_a_worker_cannot_wait_for_one_descriptor,
-               (&(weft_run_opts){.workers = 1, .no_reserve = true})) {
+TASK_TEST(several_tasks_may_wait_for_one_descriptor) {
   int fds[2];
   make_pair(fds);
-  struct waiting w = {.fd = fds[0], .events = WEFT__FD_READ};
-  weft_task t = spawn_parked(&w);
-  CHECK_INT(weft_sleep(weft_ms(1)), 0); /* the loop has seen the first */
-  CHECK_INT(weft__fd_wait(fds[0], WEFT__FD_READ), WEFT_EEXIST);
+  struct waiting first = {.fd = fds[0], .events = WEFT__FD_READ};
+  struct waiting second = {.fd = fds[0], .events = WEFT__FD_READ};
+  weft_task t = spawn_parked(&first);
+  weft_task u = spawn_parked(&second);
+  CHECK_INT(weft__fd_wait(fds[0], WEFT__FD_WRITE), 0); /* and the others go on waiting */
+  CHECK_INT(latch_hits(&first.over) + latch_hits(&second.over), 0);
   put_byte(fds[1]);
-  CHECK_INT(weft_await(t), 0); /* and has not lost it */
+  CHECK_INT(weft_await(t), 0);
+  CHECK_INT(weft_await(u), 0);
+  close_pair(fds);
+}
+
+TASK_TEST(it_is_told_which_events_have_come) {
+  int fds[2], came = 0;
+  make_pair(fds);
+  CHECK_INT(weft__fd_wait_events(fds[0], WEFT__FD_READ | WEFT__FD_WRITE, WEFT__NEVER, &came), 0);
+  CHECK_INT(came, WEFT__FD_WRITE);
+  put_byte(fds[1]);
+  CHECK_INT(weft__fd_wait_events(fds[0], WEFT__FD_READ | WEFT__FD_WRITE, WEFT__NEVER, &came), 0);
+  CHECK_INT(came, WEFT__FD_READ | WEFT__FD_WRITE);
+  close_pair(fds);
+}
+
+/* One system call for each wait: no coming and going of the descriptor. */
+TASK_TEST(a_wait_asks_the_kernel_once) {
+  int fds[2];
+  make_pair(fds);
+  CHECK_INT(weft__fd_wait(fds[0], WEFT__FD_WRITE), 0);
+  weft__sys_count();
+  for (int i = 0; i < 10; i++) CHECK_INT(weft__fd_wait(fds[0], WEFT__FD_WRITE), 0);
+  CHECK_UINT(weft__sys_calls(WEFT__SYS_epoll_ctl), 10);
+  weft__sys_clear();
   close_pair(fds);
 }
 
@@ -145,7 +170,7 @@ TASK_TEST(a_cancelled_task_does_not_begin_to_wait) {
 }
 
 /* A descriptor number is used again at once, by the next pair: a watcher that was left behind would
- * be told of the wrong one, and libuv refuses a second one. */
+ * be told of the wrong one. */
 static void cancel_and_close(bool seen_by_loop) {
   for (int i = 0; i < count(50) && !weft_test_failed(); i++) {
     int fds[2];
@@ -299,7 +324,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_writer_waits_for_room_and_not_for_bytes),
     cmocka_unit_test(a_hang_up_ends_the_wait),
     cmocka_unit_test(what_cannot_be_watched_is_refused),
-    cmocka_unit_test(two_tasks_of_a_worker_cannot_wait_for_one_descriptor),
+    cmocka_unit_test(several_tasks_may_wait_for_one_descriptor),
+    cmocka_unit_test(it_is_told_which_events_have_come),
+    cmocka_unit_test(a_wait_asks_the_kernel_once),
     cmocka_unit_test(a_cancelled_task_does_not_begin_to_wait),
     cmocka_unit_test(a_wait_that_no_loop_has_seen_can_be_cancelled),
     cmocka_unit_test(a_wait_that_a_loop_has_begun_can_be_cancelled),

@@ -1,4 +1,5 @@
-/* Sleeping in a loop until a deadline, also one that has passed by the time libuv looks at its clock:
+/* Sleeping in a loop until a deadline, in its poll set and, once libuv is used, in libuv; also one that has
+ * passed by the time libuv looks at its clock:
  * then it runs the alarm before it polls, not after. Method: a descriptor that never becomes
  * ready keeps the loop alive; a sleep that does not end is the test's time limit. */
 #include <pthread.h>
@@ -21,8 +22,9 @@ static void never(uv_poll_t *poll, int status, int events) {
   (void)poll, (void)status, (void)events;
 }
 
-static void watch(struct watched *w) {
+static void watch(struct watched *w, bool in_uv) {
   assert_int_equal(weft__loop_init(&w->loop), 0);
+  weft__store_relaxed_u32(&w->loop.used, in_uv);
   assert_int_equal(pipe(w->fds), 0);
   assert_int_equal(uv_poll_init(&w->loop.uv, &w->poll, w->fds[0]), 0);
   assert_int_equal(uv_poll_start(&w->poll, UV_READABLE, never), 0);
@@ -37,21 +39,37 @@ static void unwatch(struct watched *w) {
 static void a_deadline_that_has_passed_ends_the_sleep_at_once(void **state) {
   struct watched w;
   (void)state;
-  watch(&w);
-  for (int i = 0; i < 10; i++) weft__loop_sleep(&w.loop, weft__now());
-  weft__loop_sleep(&w.loop, 1);
-  unwatch(&w);
+  for (int in_uv = 0; in_uv < 2; in_uv++) {
+    watch(&w, in_uv);
+    for (int i = 0; i < 10; i++) weft__loop_sleep(&w.loop, weft__now());
+    weft__loop_sleep(&w.loop, 1);
+    unwatch(&w);
+  }
 }
 
 /* libuv counts in milliseconds, so the end may be one early; who sleeps looks at the clock again. */
 static void a_sleep_lasts_until_its_deadline(void **state) {
   struct watched w;
   (void)state;
-  watch(&w);
-  uint64_t deadline = weft__now() + 20 * WEFT__NS_PER_MS;
-  weft__loop_sleep(&w.loop, deadline);
-  CHECK(weft__now() >= deadline - 2 * WEFT__NS_PER_MS);
-  unwatch(&w);
+  for (int in_uv = 0; in_uv < 2; in_uv++) {
+    watch(&w, in_uv);
+    uint64_t deadline = weft__now() + 20 * WEFT__NS_PER_MS;
+    weft__loop_sleep(&w.loop, deadline);
+    CHECK(weft__now() + (in_uv ? 2 * WEFT__NS_PER_MS : 0) >= deadline);
+    unwatch(&w);
+  }
+}
+
+static void a_ring_ends_the_sleep_and_is_over_then(void **state) {
+  struct watched w;
+  (void)state;
+  for (int in_uv = 0; in_uv < 2; in_uv++) {
+    watch(&w, in_uv);
+    weft__loop_ring(&w.loop);
+    weft__loop_sleep(&w.loop, UINT64_MAX);
+    CHECK(!weft__loop_has_event(&w.loop));
+    unwatch(&w);
+  }
 }
 
 /* ---- the loops of two threads ---- */
@@ -89,6 +107,7 @@ static void a_loop_may_have_the_descriptors_that_a_loop_of_another_thread_had(vo
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_deadline_that_has_passed_ends_the_sleep_at_once),
     cmocka_unit_test(a_sleep_lasts_until_its_deadline),
+    cmocka_unit_test(a_ring_ends_the_sleep_and_is_over_then),
     cmocka_unit_test(a_loop_may_have_the_descriptors_that_a_loop_of_another_thread_had),
 };
 

@@ -8,7 +8,9 @@
 
 #include "base/clock.h"
 #include "base/futex.h"
+#include "core/descriptor.h"
 #include "core/eager.h"
+#include "core/fdwait.h"
 #include "core/monitor.h"
 #include "core/ready.h"
 #include "core/shutdown.h"
@@ -25,7 +27,7 @@ static struct {
   struct weft__runtime rt;
   struct weft__worker w[WORKERS];
   struct weft__task task[TASKS];
-  weft__atomic_u32 bell[WORKERS]; /* of the worker's loop: uv_async */
+  weft__atomic_u32 bell[WORKERS]; /* of the worker's loop */
   struct model_plain uv[WORKERS]; /* what libuv keeps for the loop */
   unsigned inside[WORKERS];       /* threads that are in uv_run of it */
   struct model_plain request;     /* what the poster of a request wrote for it */
@@ -71,11 +73,31 @@ int uv_run(uv_loop_t *uv, uv_run_mode mode) {
   S.inside[i]--;
   return 0;
 }
-int uv_async_send(uv_async_t *bell) {
-  struct weft__loop *l = weft__container_of(bell, struct weft__loop, bell);
+int weft__pollset_init(struct weft__pollset *s) {
+  (void)s;
+  model_fail("no model makes a loop");
+}
+void weft__pollset_fini(struct weft__pollset *s) {
+  (void)s;
+}
+void weft__descriptors_leave_home(struct weft__loop *home) {
+  (void)home;
+}
+void weft__waited_leave_home(struct weft__loop *home) {
+  (void)home;
+}
+void weft__pollset_look(struct weft__pollset *s) {
+  (void)s;
+  model_fail("no model has a descriptor");
+}
+void weft__pollset_wait(struct weft__pollset *s, uint64_t deadline) {
+  (void)s, (void)deadline;
+  model_fail("no model sleeps in a set");
+}
+void weft__pollset_ring(struct weft__pollset *s) {
+  struct weft__loop *l = weft__container_of(s, struct weft__loop, set);
   weft__fence_full(); /* a system call that takes locks */
   weft__xchg_u32(&S.bell[index_of(l)], 1);
-  return 0;
 }
 int uv_loop_alive(const uv_loop_t *uv) {
   model_read(&S.uv[index_of(weft__container_of(uv, struct weft__loop, uv))]);
@@ -164,6 +186,7 @@ static void setup(unsigned workers, unsigned reserves) {
     weft__tasklist_init(&w->hogs, WEFT__LINK_READY);
     weft__timers_init(&w->own_timers);
     weft__list_init(&w->own_loop.requests);
+    weft__store_relaxed_u32(&w->own_loop.used, 1); /* each turn has one of libuv's in it */
     if (w->reserve) continue;
     w->timers = &w->own_timers;
     w->loop = &w->own_loop;
