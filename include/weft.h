@@ -29,6 +29,7 @@
  *   weft/typed.h     generators, queues and futures of which the compiler knows the items
  * Input and output
  *   weft/addr.h      addresses of sockets
+ *   weft/fd.h        waiting for any descriptor, for libraries that do their own reading
  *   weft/file.h      files: open, read, write, whole files
  *   weft/server.h    servers: listening, accepting, a task for each connection, and their end
  *   weft/stream.h    streams: reading and writing over sockets, pipes, terminals
@@ -69,6 +70,7 @@
 #include <weft/channel.h>
 #include <weft/debug.h>
 #include <weft/errors.h>
+#include <weft/fd.h>
 #include <weft/file.h>
 #include <weft/future.h>
 #include <weft/gen.h>
