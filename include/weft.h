@@ -35,6 +35,7 @@
  *   weft/stream.h    streams: reading and writing over sockets, pipes, terminals
  * Other threads and processes
  *   weft/offload.h   calls that block (threads) and jobs that must be isolated (processes)
+ *   weft/process.h   child processes: started, talked to, waited for, ended
  * Looking on
  *   weft/report.h    failures that nobody is there to hear of: the error handler
  *   weft/debug.h     the debug mode
@@ -80,6 +81,7 @@
 #include <weft/iter.h>
 #include <weft/local.h>
 #include <weft/offload.h>
+#include <weft/process.h>
 #include <weft/queue.h>
 #include <weft/report.h>
 #include <weft/run.h>
