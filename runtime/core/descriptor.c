@@ -142,6 +142,10 @@ static void make_ready(const struct woken *woken) {
 static void wake(struct weft__descriptor *d, int way, struct woken *woken) {
   struct weft__waiter *rec = d->waiter[way];
   d->waiter[way] = NULL;
+  if (rec && weft__unlikely(rec->gate != NULL)) {
+    weft__waiter_fire(rec, 0);
+    return;
+  }
   if (rec) {
     struct weft__task *t = rec->task;
     switch (weft__claim_win(&t->word, rec->ticket, WEFT__BY_EVENT)) {
@@ -217,6 +221,18 @@ static void end_wait(struct weft__descriptor *d, enum weft__direction way,
   weft__spin_unlock(&d->lock);
 }
 
+int weft__descriptor_watch(struct weft__descriptor *d, enum weft__direction way,
+                           struct weft__waiter *rec) {
+  weft__spin_lock(&d->lock);
+  bool homeless = !d->home;
+  int r = begin_wait(d, way, rec);
+  struct weft__loop *home = d->home;
+  weft__spin_unlock(&d->lock);
+  /* Its driver may sleep where no event comes from, having had no descriptor. */
+  if (r == 0 && weft__unlikely(homeless || d->simulated)) weft__loop_poke(home);
+  return r;
+}
+
 int weft__descriptor_wait(struct weft__descriptor *d, enum weft__direction way, uint64_t deadline) {
   struct weft__task *t = weft__current_task();
   if (weft__unlikely(!t)) return weft__no_task();
@@ -226,17 +242,11 @@ int weft__descriptor_wait(struct weft__descriptor *d, enum weft__direction way, 
   rec->task = t;
   rec->gate = NULL;
   weft__waits_for(t, way == WEFT__IN ? &waits_to_read : &waits_to_write, d);
-  weft__spin_lock(&d->lock);
-  bool homeless = !d->home;
-  r = begin_wait(d, way, rec);
-  struct weft__loop *home = d->home;
-  weft__spin_unlock(&d->lock);
+  r = weft__descriptor_watch(d, way, rec);
   if (weft__unlikely(r != 0)) {
     weft__wait_abort(t, rec->ticket);
     return r < 0 ? r : 0;
   }
-  /* Its driver may sleep where no event comes from, having had no descriptor. */
-  if (weft__unlikely(homeless || d->simulated)) weft__loop_poke(home);
   r = weft__wait_park(t, rec->ticket, deadline);
   if (weft__unlikely(r < 0)) {
     end_wait(d, way, rec);

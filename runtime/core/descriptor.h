@@ -113,6 +113,13 @@ static inline void weft__descriptor_more(struct weft__descriptor *d, enum weft__
  * After an error `ready` is what it was. */
 int weft__descriptor_wait(struct weft__descriptor *d, enum weft__direction way, uint64_t deadline);
 
+/* The same without a task: has rec fired, once, when a try in that direction is worth it, or the descriptor is
+ * closed. It has a gate with an `event`, which is called under the descriptor's lock. 0; 1 when a try is
+ * worth it now, and rec is not fired; errors as above. rec stays until it was fired, or the descriptor is
+ * freed. On a worker; never suspends. */
+int weft__descriptor_watch(struct weft__descriptor *d, enum weft__direction way,
+                           struct weft__waiter *rec);
+
 /* The descriptor was reported ready, or is broken, in these directions: wakes who waits, or sets ready.
  * For the poll set; age: of when the event was asked for. On a worker or a reserve. */
 void weft__descriptor_event(struct weft__descriptor *d, uint16_t age, unsigned ways);
