@@ -31,6 +31,7 @@
  *   weft/addr.h      addresses of sockets
  *   weft/fd.h        waiting for any descriptor, for libraries that do their own reading
  *   weft/file.h      files: open, read, write, whole files
+ *   weft/fs.h        the file system by path: names, directories, copies
  *   weft/server.h    servers: listening, accepting, a task for each connection, and their end
  *   weft/stream.h    streams: reading and writing over sockets, pipes, terminals
  * Other threads and processes
@@ -73,6 +74,7 @@
 #include <weft/errors.h>
 #include <weft/fd.h>
 #include <weft/file.h>
+#include <weft/fs.h>
 #include <weft/future.h>
 #include <weft/gen.h>
 #include <weft/graph.h>

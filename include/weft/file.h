@@ -131,12 +131,12 @@ int weft_read_file(const char *path, size_t limit, void **ret_data, size_t *ret_
 void weft_read_file_free(void *data);
 
 /* Every field may be left zero. */
-typedef struct weft_write_file_opts {
+typedef struct weft_replace_opts {
   mode_t mode; /* of the file, less the umask; default: as the one that it replaces, else 0666 */
   bool
       no_sync; /* do not wait for the disk: after a crash of the machine it may be either file, or empty */
   bool exclusive; /* WEFT_EEXIST when there is one already */
-} weft_write_file_opts;
+} weft_replace_opts;
 
 /* Puts a file with these bytes in the place of the one at path, or where there is none. Whoever opens
  * path meanwhile, and whatever happens, finds the old file or the new one, whole: it is written under
@@ -144,8 +144,7 @@ typedef struct weft_write_file_opts {
  * was, and nothing of the new one is left. A symbolic link is replaced, not followed; WEFT_EISDIR for a
  * directory, WEFT_ENOTSUP for a device, a pipe or a socket. opts may be NULL.
  * [task] [suspends] [cancel point]. Tokio: fs::write, but not in one step */
-int weft_write_file(const char *path, const void *data, size_t len,
-                    const weft_write_file_opts *opts);
+int weft_write_file(const char *path, const void *data, size_t len, const weft_replace_opts *opts);
 
 WEFT_END_DECLS
 #endif

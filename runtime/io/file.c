@@ -1,16 +1,15 @@
 /* The handle of a file, and what is asked of the file as a whole. */
 #include "io/file.h"
 
-#include <string.h>
 #include <unistd.h>
 
 #include <weft/errors.h>
 #include <weft/offload.h>
-#include <weft/task.h>
 
 #include "base/memory.h"
 #include "base/sys.h"
 #include "core/self.h"
+#include "io/fs.h"
 
 /* ---- in and out ---- */
 
@@ -75,7 +74,7 @@ static int open_it(void *arg) {
   struct opening *o = arg;
   int fd;
   if (o->template) {
-    fd = weft__file_make_temp(o->template, o->mode);
+    fd = weft__make_temp(o->template, o->mode);
     o->f->regular = true;
   } else {
     fd = weft__file_open_fd(o->path, o->flags, o->mode, &o->f->regular);
@@ -136,26 +135,12 @@ int weft_file_fd(const weft_file *f) {
 struct closing {
   int fd;
   int code;
-  bool done;
 };
 
 static int close_it(void *arg) {
   struct closing *c = arg;
   c->code = weft__sys_close(c->fd);
-  c->done = true;
   return 0;
-}
-
-/* In the pool, since a network's file system may write first; here when there is none. */
-static int close_fd(int fd) {
-  struct closing c = {.fd = fd};
-  if (weft__current_task()) {
-    weft_shield_begin();
-    (void)weft_to_thread(close_it, &c);
-    weft_shield_end();
-  }
-  if (!c.done) close_it(&c);
-  return c.code;
 }
 
 int weft_file_close(weft_file *f) {
@@ -165,9 +150,10 @@ int weft_file_close(weft_file *f) {
   weft__or_u32(&f->calls, WEFT__FILE_CLOSED);
   uint32_t before = weft__sub_u32(&f->calls, WEFT__FILE_CALL);
   if (before >= 2 * WEFT__FILE_CALL) return 0;
-  int fd = f->fd;
+  struct closing c = {.fd = f->fd};
   weft__free(f);
-  return close_fd(fd);
+  weft__pool_always(close_it, &c);          /* the file system of a network may write first */
+  return c.code == WEFT_EINTR ? 0 : c.code; /* closed all the same */
 }
 
 /* ---- what the pool does with the descriptor ---- */

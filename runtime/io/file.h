@@ -54,16 +54,4 @@ int weft__file_open_fd(const char *path, int flags, mode_t mode, bool *ret_regul
 /* What kind of file it is: 0 with *ret_regular, WEFT_ENOTSUP for a pipe or a socket. */
 int weft__file_check(int fd, bool *ret_regular);
 
-/* Something of that name: 0 or more, WEFT_EEXIST, or another error. */
-typedef int (*weft__make_fn)(const char *path, mode_t mode);
-
-/* Replaces the XXXXXX at the end of path by random letters and digits until make can make something of
- * that name; what it answered. Errors, and path then, as below. */
-int weft__make_unique(char *path, weft__make_fn make, mode_t mode);
-
-/* Replaces the last six characters of path by random letters and digits, and opens what does not exist
- * under that name; mode as open(2). Blocks the thread. A descriptor, or an error and path as it was;
- * WEFT_EINVAL when it does not end in XXXXXX. */
-int weft__file_make_temp(char *path, mode_t mode);
-
 #endif
