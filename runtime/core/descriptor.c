@@ -116,8 +116,22 @@ static void home_remove(struct weft__descriptor *d) {
   d->home = NULL;
 }
 
+/* Fill before spread: while its worker has rest now and then, a loop takes all that begins there, since
+ * the more of them one look finds the less each costs, and the others help by stealing tasks. A busy
+ * one sends what is new to the loop that has the fewest. */
+static struct weft__loop *choose_home(void) {
+  struct weft__worker *w = weft__self();
+  struct weft__loop *home = w->loop;
+  if (weft__likely(!weft__pollset_busy(&home->set)) || w->rt->sim) return home;
+  for (unsigned i = 0; i < w->rt->nworkers; i++) {
+    struct weft__loop *other = &w->rt->workers[i].own_loop;
+    if (weft__pollset_watched(&other->set) < weft__pollset_watched(&home->set)) home = other;
+  }
+  return home;
+}
+
 static int find_home(struct weft__descriptor *d) {
-  struct weft__loop *home = weft__self()->loop;
+  struct weft__loop *home = choose_home();
   if (!d->simulated) {
     int r = weft__pollset_add(&home->set, d->fd, d, d->age);
     if (r < 0) return r;

@@ -29,6 +29,7 @@ enum {
   SEARCH_ROUNDS = 3,     /* looks at every peer when spinning is not worth it */
   SEARCH_NS = 20 * 1000, /* about what waking a halted CPU costs */
   PAUSES_BETWEEN_LOOKS = 32,
+  UNSEEN_NS = 50 * 1000, /* so old may be the last look into a busy worker's poll set */
 };
 
 /* Workers that search; below the truth, even below 0, while a waker has not yet counted a worker that
@@ -130,6 +131,20 @@ void weft__stop_searching(struct weft__worker *w) {
   if ((int32_t)weft__sub_u32(&w->rt->searching, 1) <= 1) weft__notify(w->rt);
 }
 
+/* Looks into the poll sets of workers that have been busy for a while: what has come there makes tasks
+ * ready here. One that sleeps in its set is told by the kernel. */
+static void look_into_sets(struct weft__worker *w) {
+  struct weft__runtime *rt = w->rt;
+  for (unsigned i = 0; i < rt->nworkers; i++) {
+    struct weft__worker *peer = &rt->workers[i];
+    struct weft__pollset *set = &peer->own_loop.set;
+    if (peer == w || weft__likely(weft__pollset_watched(set) == 0)) continue;
+    if (weft__load_relaxed_u32(&peer->park) == WEFT__IN_LOOP) continue;
+    if (weft__now_fast() - weft__load_relaxed_u64(&set->looked_at) > UNSEEN_NS)
+      weft__pollset_look(set);
+  }
+}
+
 static struct weft__task *search(struct weft__worker *w) {
   uint64_t until = w->rt->spin ? weft__now_fast() + SEARCH_NS : 0;
   for (int round = 0;; round++) {
@@ -137,22 +152,28 @@ static struct weft__task *search(struct weft__worker *w) {
     if (!t) t = weft__next_task(w);
     if (t) return t;
     if (weft__load_relaxed_u32(&w->park) == WEFT__NOTIFIED) return NULL;
+    look_into_sets(w);
     if (round >= SEARCH_ROUNDS && (until == 0 || weft__now_fast() >= until)) return NULL;
     for (int i = 0; i < PAUSES_BETWEEN_LOOKS; i++) weft__cpu_pause();
   }
 }
 
-/* Sleeps in the loop when events can come from there, else on the park word, which is cheaper and
- * ends exactly at the deadline. w->park is already one of the two. */
-void weft__sleep_until(struct weft__worker *w, uint32_t how, uint64_t deadline) {
-  if (how == WEFT__IN_LOOP) {
-    weft__loop_sleep(w->loop, deadline);
-    return;
-  }
+static void sleep_on_word(struct weft__worker *w, uint64_t deadline) {
   while (weft__load_relaxed_u32(&w->park) == WEFT__ON_FUTEX) {
     weft__futex_wait(&w->park, WEFT__ON_FUTEX, deadline);
     if (deadline != WEFT__NEVER && weft__now() >= deadline) return;
   }
+}
+
+/* Sleeps in the loop when events can come from there, else on the park word, which is cheaper.
+ * w->park is already one of the two. */
+void weft__sleep_until(struct weft__worker *w, uint32_t how, uint64_t deadline) {
+  uint64_t from = weft__now_fast();
+  if (how == WEFT__IN_LOOP)
+    weft__loop_sleep(w->loop, deadline);
+  else
+    sleep_on_word(w, deadline);
+  if (!w->reserve) weft__pollset_rested(&w->loop->set, from, weft__now_fast());
 }
 
 /* Goes to sleep unless somebody notified the worker since it last looked. */

@@ -10,7 +10,11 @@
 #include "core/descriptor.h"
 #include "core/fdwait.h"
 
-enum { EVENTS = 256 };
+enum {
+  EVENTS = 256,
+  LOAD_NS = 10 * 1000 * 1000, /* how long a look at the load lasts */
+  REST = 4,                   /* who rests for less than one part in so many is busy */
+};
 
 /* What an event carries: nothing for the bell; else the address, which is aligned and has no bits above the
  * lower 48, the kind below it and the age above. */
@@ -31,6 +35,7 @@ static int add(struct weft__pollset *s, int op, int fd, uint32_t events, uint64_
 
 int weft__pollset_init(struct weft__pollset *s) {
   *s = (struct weft__pollset){.bell = -1};
+  weft__store_relaxed_u64(&s->load.since, weft__now_fast());
   int r = weft__sys_epoll_create1(EPOLL_CLOEXEC);
   if (r < 0) return r;
   s->fd = r;
@@ -110,10 +115,35 @@ static int wait_for(struct weft__pollset *s, struct epoll_event *events, uint64_
   return weft__sys_epoll_wait_ns(s->fd, events, EVENTS, &timeout);
 }
 
+static bool is_busy(uint64_t slept, uint64_t ns) {
+  return slept < ns / REST;
+}
+
+void weft__pollset_rested(struct weft__pollset *s, uint64_t from, uint64_t now) {
+  struct weft__pollset_load *l = &s->load;
+  uint64_t since = weft__load_relaxed_u64(&l->since);
+  uint64_t slept = weft__load_relaxed_u64(&l->slept) + (now - from);
+  if (now - since >= LOAD_NS) {
+    weft__store_relaxed_u32(&l->busy, is_busy(slept, now - since));
+    weft__store_relaxed_u64(&l->since, now);
+    slept = 0;
+  }
+  weft__store_relaxed_u64(&l->slept, slept);
+}
+
+/* A driver that never sleeps ends no look. */
+bool weft__pollset_busy(const struct weft__pollset *s) {
+  uint64_t ns = weft__now_fast() - weft__load_relaxed_u64(&s->load.since);
+  if (ns < LOAD_NS) return weft__load_relaxed_u32(&s->load.busy) != 0;
+  return is_busy(weft__load_relaxed_u64(&s->load.slept), ns);
+}
+
 void weft__pollset_wait(struct weft__pollset *s, uint64_t deadline) {
   struct epoll_event events[EVENTS];
   uint64_t rings;
-  if (!tell_all(events, wait_for(s, events, deadline))) return;
+  int n = wait_for(s, events, deadline);
+  weft__store_relaxed_u64(&s->looked_at, weft__now_fast());
+  if (!tell_all(events, n)) return;
   /* Not through the seam, as the write: no test may make a ring fail. */
   (void)eventfd_read(s->bell, &rings);
 }

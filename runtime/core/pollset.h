@@ -17,8 +17,17 @@
 
 #include "base/atomics.h"
 
+/* How busy the set's driver was lately. Written by the driver, read by others as a hint: relaxed. On the clock
+ * of weft__now_fast. */
+struct weft__pollset_load {
+  weft__atomic_u64 since; /* the beginning of this look at it */
+  weft__atomic_u64 slept; /* ns that it has slept since */
+  weft__atomic_u32 busy;  /* what the last look has shown */
+};
+
 struct weft__pollset {
   int fd;   /* constant, as bell */
+  struct weft__pollset_load load;
   int bell; /* an eventfd, rung from any thread to end a wait */
   weft__atomic_u32
       watched; /* descriptors in it, and waits. Raised after one was put in; read relaxed as a hint,
@@ -56,6 +65,11 @@ void weft__pollset_wait(struct weft__pollset *s, uint64_t deadline);
 
 /* Ends the driver's wait, or the next one. Any thread. */
 void weft__pollset_ring(struct weft__pollset *s);
+
+/* The driver has slept from then until now. */
+void weft__pollset_rested(struct weft__pollset *s, uint64_t from, uint64_t now);
+/* The driver has had hardly any rest in the last ten milliseconds. Any thread. */
+bool weft__pollset_busy(const struct weft__pollset *s);
 
 static inline uint32_t weft__pollset_watched(const struct weft__pollset *s) {
   return weft__load_relaxed_u32(&s->watched);

@@ -86,6 +86,9 @@ void weft__descriptors_leave_home(struct weft__loop *home) {
 void weft__waited_leave_home(struct weft__loop *home) {
   (void)home;
 }
+void weft__pollset_rested(struct weft__pollset *s, uint64_t from, uint64_t now) {
+  (void)s, (void)from, (void)now;
+}
 void weft__pollset_look(struct weft__pollset *s) {
   (void)s;
   model_fail("no model has a descriptor");
