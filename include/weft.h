@@ -29,6 +29,7 @@
  *   weft/typed.h     generators, queues and futures of which the compiler knows the items
  * Input and output
  *   weft/addr.h      addresses of sockets
+ *   weft/datagram.h  UDP and Unix datagrams, one or many at a time
  *   weft/fd.h        waiting for any descriptor, for libraries that do their own reading
  *   weft/file.h      files: open, read, write, whole files
  *   weft/fs.h        the file system by path: names, directories, copies
@@ -70,6 +71,7 @@
 #include <weft/barrier.h>
 #include <weft/call.h>
 #include <weft/channel.h>
+#include <weft/datagram.h>
 #include <weft/debug.h>
 #include <weft/errors.h>
 #include <weft/fd.h>
