@@ -30,6 +30,7 @@
  * Input and output
  *   weft/addr.h      addresses of sockets
  *   weft/datagram.h  UDP and Unix datagrams, one or many at a time
+ *   weft/dns.h       names to addresses and back
  *   weft/fd.h        waiting for any descriptor, for libraries that do their own reading
  *   weft/file.h      files: open, read, write, whole files
  *   weft/fs.h        the file system by path: names, directories, copies
@@ -73,6 +74,7 @@
 #include <weft/channel.h>
 #include <weft/datagram.h>
 #include <weft/debug.h>
+#include <weft/dns.h>
 #include <weft/errors.h>
 #include <weft/fd.h>
 #include <weft/file.h>

@@ -10,14 +10,19 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
+
+#include <weft/errors.h>
 
 static inline ssize_t code(ssize_t result) {
   return result < 0 ? -(ssize_t)errno : result;
@@ -220,6 +225,56 @@ static int real_setsockopt(int fd, int level, int name, const void *value, sockl
   return code_int(setsockopt(fd, level, name, value, len));
 }
 
+/* ---- names ---- */
+
+/* errno is the system's answer where the resolver says no more than that. */
+static int code_name(int result) {
+  switch (result) {
+  case 0:
+    return 0;
+  case EAI_SYSTEM:
+    return errno ? -errno : WEFT_EAI_FAIL;
+#define NAME_CASE(code)                                                                            \
+  case code:                                                                                       \
+    return WEFT_##code;
+    NAME_CASE(EAI_ADDRFAMILY)
+    NAME_CASE(EAI_AGAIN)
+    NAME_CASE(EAI_BADFLAGS)
+    NAME_CASE(EAI_CANCELED)
+    NAME_CASE(EAI_FAIL)
+    NAME_CASE(EAI_FAMILY)
+    NAME_CASE(EAI_MEMORY)
+    NAME_CASE(EAI_NODATA)
+    NAME_CASE(EAI_NONAME)
+    NAME_CASE(EAI_OVERFLOW)
+    NAME_CASE(EAI_SERVICE)
+    NAME_CASE(EAI_SOCKTYPE)
+#undef NAME_CASE
+  default:
+    return WEFT_EAI_FAIL;
+  }
+}
+
+static int real_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+                            struct addrinfo **ret) {
+  errno = 0;
+  return code_name(getaddrinfo(host, service, hints, ret));
+}
+
+static int real_freeaddrinfo(struct addrinfo *list) {
+  freeaddrinfo(list);
+  return 0;
+}
+
+static int real_getnameinfo(const struct sockaddr *addr, socklen_t len, char *host,
+                            size_t host_size, char *service, size_t service_size, int flags) {
+  errno = 0;
+  return code_name(
+      getnameinfo(addr, len, host, (socklen_t)host_size, service, (socklen_t)service_size, flags));
+}
+
+/* ---- many messages ---- */
+
 static int real_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags) {
   return code_int(recvmmsg(fd, msgs, n, flags, NULL));
 }
@@ -355,6 +410,18 @@ static int real_access(const char *path, int mode) {
 
 static pid_t real_fork(void) {
   return (pid_t)code_int(fork());
+}
+
+static int real_tcgetattr(int fd, struct termios *ret) {
+  return code_int(tcgetattr(fd, ret));
+}
+
+static int real_tcsetattr(int fd, int when, const struct termios *mode) {
+  return code_int(tcsetattr(fd, when, mode));
+}
+
+static int real_tty_size(int fd, struct winsize *ret) {
+  return code_int(ioctl(fd, TIOCGWINSZ, ret));
 }
 
 static pid_t real_wait4(pid_t pid, int *status, int options, struct rusage *usage) {

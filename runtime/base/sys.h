@@ -28,6 +28,10 @@
 #include <sys/uio.h>
 #include <time.h>
 
+struct addrinfo;
+struct termios;
+struct winsize;
+
 /* The one list. X(name, result, parameters, arguments). What differs from the system call:
  *   mmap            returns 0 and writes the address to *ret
  *   futex_wait      private; abs is a CLOCK_MONOTONIC time or NULL; 0 woken, WEFT_EAGAIN the word
@@ -39,6 +43,9 @@
  *   thread_create, thread_join, thread_detach  pthread_create and so on, the result of the thread lost
  *   thread_cpu_clock pthread_getcpuclockid
  *   thread_name     pthread_setname_np
+ *   getaddrinfo, getnameinfo  return WEFT_EAI_* codes, or what the system said; they may block for long
+ *   freeaddrinfo    0
+ *   tty_size        ioctl(TIOCGWINSZ)
  *   peek            process_vm_readv of the own process: copies what is mapped from there on, up to len bytes and
  *                   two pages,
  *                   past the checkers; WEFT_EFAULT where nothing is
@@ -90,6 +97,14 @@
     (fd, level, name, value, len))                                                                 \
   X(setsockopt, int, (int fd, int level, int name, const void *value, socklen_t len),              \
     (fd, level, name, value, len))                                                                 \
+  X(getaddrinfo, int,                                                                              \
+    (const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **ret),  \
+    (host, service, hints, ret))                                                                   \
+  X(freeaddrinfo, int, (struct addrinfo * list), (list))                                           \
+  X(getnameinfo, int,                                                                              \
+    (const struct sockaddr *addr, socklen_t len, char *host, size_t host_size, char *service,      \
+     size_t service_size, int flags),                                                              \
+    (addr, len, host, host_size, service, service_size, flags))                                    \
   X(fcntl, int, (int fd, int cmd, long arg), (fd, cmd, arg))                                       \
   X(dup3, int, (int from, int to, int flags), (from, to, flags))                                   \
   X(eventfd, int, (unsigned value, int flags), (value, flags))                                     \
@@ -136,6 +151,9 @@
   X(pidfd_send_signal, int, (int pidfd, int sig), (pidfd, sig))                                    \
   X(waitid, int, (int type, id_t id, siginfo_t *ret, int options, struct rusage *usage),           \
     (type, id, ret, options, usage))                                                               \
+  X(tcgetattr, int, (int fd, struct termios *ret), (fd, ret))                                      \
+  X(tcsetattr, int, (int fd, int when, const struct termios *mode), (fd, when, mode))              \
+  X(tty_size, int, (int fd, struct winsize *ret), (fd, ret))                                       \
   X(peek, ssize_t, (const void *from, void *buf, size_t len), (from, buf, len))
 
 /* Those that move bytes, and may move fewer than they were asked to. */

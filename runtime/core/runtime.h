@@ -84,6 +84,10 @@ struct weft__runtime {
   /* The open generators (aio/gen.h). Made by the first (CAS: releases it), acquire by the others; freed
    * and set back by worker 0's last closers, or by a closer's task when no other is alive. */
   weft__atomic_ptr generators;
+  weft__atomic_ptr lookups; /* the threads that look names up (io/lookup.h), or NULL; its lock's */
+  weft__atomic_u32 awaited; /* what other threads than workers and those of the blocking pool are
+                               going to wake tasks for: a hint for who looks whether anything will.
+                               Relaxed */
   struct weft__list
       resources; /* open in debug mode; guarded by resource.c, zeroed while there is none */
   struct weft__monitor *monitor;

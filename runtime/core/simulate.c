@@ -134,6 +134,7 @@ static bool nothing_awaited(struct weft__runtime *rt) {
   struct weft__blocking_stats jobs;
   for (unsigned i = 0; i < rt->nworkers; i++)
     if (rt->workers[i].own_timers.count || weft__loop_alive(&rt->workers[i].own_loop)) return false;
+  if (weft__load_relaxed_u32(&rt->awaited) != 0) return false;
   weft__blocking_stats(&rt->blocking, &jobs);
   return jobs.awake == 0 && jobs.waiting == 0;
 }

@@ -110,6 +110,7 @@ static bool nothing_awaited(struct weft__runtime *rt) {
     if (weft__timers_next(&w->own_timers) != WEFT__NEVER) return false;
   }
   if (weft__load_relaxed_u64(&rt->submitted) != 0) return false;
+  if (weft__load_relaxed_u32(&rt->awaited) != 0) return false;
   weft__blocking_stats(&rt->blocking, &jobs);
   return jobs.awake == 0 && jobs.waiting == 0 && weft__life(rt) == WEFT__RUNS;
 }
