@@ -44,6 +44,9 @@
  * WEFT_EPIPE, ...) is answered by each call in that direction from then on; what arrived before it
  * can still be read.
  *
+ * Give weft_read room for more than a message: a read that fills its buffer may have left something, so
+ * that the next one has to look.
+ *
  * What a stack buffer costs: a task that waits in weft_read with a char[4096] keeps two pages, not
  * one. For connections that are mostly idle: weft_wait_readable first, and a function of its own for
  * the buffer, or weft_read_lent, which has none while it waits.

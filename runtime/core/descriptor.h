@@ -9,7 +9,8 @@
  *   while (weft__descriptor_take(d, WEFT__IN) || (r = weft__descriptor_wait(d, WEFT__IN, deadline)) == 0) {
  *     n = weft__sys_read(weft__descriptor_fd(d), buf, len);
  *     if (n == WEFT_EAGAIN) continue;             (what it was told of is gone: wait for the next event)
- *     if (n == (ssize_t)len) weft__descriptor_more(d, WEFT__IN);         (there may be more: try again)
+ *     if (n == (ssize_t)len || weft__descriptor_ended(d))
+ *       weft__descriptor_more(d, WEFT__IN);       (there may be more, or it is the end: try again)
  *     break;
  *   }
  *   weft__descriptor_leave(d);
@@ -46,7 +47,11 @@ struct weft__waiter;
 
 enum weft__direction { WEFT__IN = 0, WEFT__OUT = 1 };
 
-enum { WEFT__CAN_READ = 1 << WEFT__IN, WEFT__CAN_WRITE = 1 << WEFT__OUT };
+enum {
+  WEFT__CAN_READ = 1 << WEFT__IN,
+  WEFT__CAN_WRITE = 1 << WEFT__OUT,
+  WEFT__HAS_ENDED = 4, /* of an event: nothing more will come in */
+};
 
 struct weft__descriptor {
   struct weft__spin lock;         /* guards what follows, up to calls */
@@ -60,6 +65,9 @@ struct weft__descriptor {
   /* By direction: a try may succeed. Set under the lock; cleared without it by the one caller of that
    * direction (exchange, acquire), before its try, so that an event during the try sets it again. */
   weft__atomic_u32 ready[2];
+  /* 1: an event has said that nothing more will come in. It may be the last one, and have come together
+   * with bytes. Relaxed: written under the lock before `ready`, or before the waiter is woken. */
+  weft__atomic_u32 ended;
   /* Calls inside, WEFT__DESCRIPTOR_CALL each, and the two bits of the end, which are set under the
    * lock; from then on it is lowered under the lock too. All changes acq_rel, so that the last one
    * out comes after all that the others did. */
@@ -100,6 +108,18 @@ static inline bool weft__descriptor_take(struct weft__descriptor *d, enum weft__
   return weft__load_relaxed_u32(&d->ready[way]) && weft__xchg_u32(&d->ready[way], 0);
 }
 
+/* Whether it looks as if a try is worth it. */
+static inline bool weft__descriptor_ready(const struct weft__descriptor *d,
+                                          enum weft__direction way) {
+  return weft__load_relaxed_u32(&d->ready[way]) != 0;
+}
+
+/* The other end is closed, or shut down: after a read that gave something there is no event for the end,
+ * which the next one finds. For the caller that has read. */
+static inline bool weft__descriptor_ended(const struct weft__descriptor *d) {
+  return weft__load_relaxed_u32(&d->ended) != 0;
+}
+
 /* The try may have left something, so that the next one is worth it too. Any thread. */
 static inline void weft__descriptor_more(struct weft__descriptor *d, enum weft__direction way) {
   weft__store_release_u32(&d->ready[way], 1);
@@ -121,6 +141,7 @@ int weft__descriptor_watch(struct weft__descriptor *d, enum weft__direction way,
                            struct weft__waiter *rec);
 
 /* The descriptor was reported ready, or is broken, in these directions: wakes who waits, or sets ready.
+ * With WEFT__HAS_ENDED besides, when it was said.
  * For the poll set; age: of when the event was asked for. On a worker or a reserve. */
 void weft__descriptor_event(struct weft__descriptor *d, uint16_t age, unsigned ways);
 

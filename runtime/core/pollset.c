@@ -81,7 +81,8 @@ static void tell(const struct epoll_event *e) {
   void *object = tag_object(e->data.u64);
   bool broken = e->events & (EPOLLHUP | EPOLLERR);
   unsigned ways = (broken || e->events & (EPOLLIN | EPOLLRDHUP) ? WEFT__CAN_READ : 0) |
-                  (broken || e->events & EPOLLOUT ? WEFT__CAN_WRITE : 0);
+                  (broken || e->events & EPOLLOUT ? WEFT__CAN_WRITE : 0) |
+                  (e->events & (EPOLLHUP | EPOLLRDHUP) ? WEFT__HAS_ENDED : 0);
   if ((e->data.u64 & KIND_MASK) == WEFT__POLL_DESCRIPTOR)
     weft__descriptor_event(object, (uint16_t)(e->data.u64 >> AGE_SHIFT), ways);
   else
