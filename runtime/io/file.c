@@ -48,9 +48,10 @@ int weft__file_check(int fd, bool *ret_regular) {
 
 /* Without O_NONBLOCK the opening of a pipe would keep a thread until somebody opens its other end. */
 int weft__file_open_fd(const char *path, int flags, mode_t mode, bool *ret_regular) {
-  int fd = weft__sys_open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, (int)mode);
+  int fd = weft__sys_openat(AT_FDCWD, path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, (int)mode);
   /* Somebody has a lease of it: only a regular file, for which we may wait. */
-  if (fd == WEFT_EAGAIN) fd = weft__sys_open(path, flags | O_CLOEXEC | O_NOCTTY, (int)mode);
+  if (fd == WEFT_EAGAIN)
+    fd = weft__sys_openat(AT_FDCWD, path, flags | O_CLOEXEC | O_NOCTTY, (int)mode);
   if (fd < 0) return fd;
   int r = weft__file_check(fd, ret_regular);
   if (r < 0) {

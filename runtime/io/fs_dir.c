@@ -85,7 +85,7 @@ struct opening {
 static int open_it(void *arg) {
   struct opening *o = arg;
   struct weft__names *n = &o->d->names;
-  n->fd = weft__sys_open(o->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+  n->fd = weft__sys_openat(AT_FDCWD, o->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
   if (n->fd < 0) return n->fd;
   int r = fill(n);
   if (r < 0) (void)weft__sys_close(n->fd);

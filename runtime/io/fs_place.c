@@ -39,7 +39,8 @@ int weft__make_unique(char *path, weft__make_fn make, mode_t mode) {
 }
 
 static int make_file(const char *path, mode_t mode) {
-  return weft__sys_open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, (int)mode);
+  return weft__sys_openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+                          (int)mode);
 }
 
 int weft__make_temp(char *path, mode_t mode) {
@@ -109,7 +110,7 @@ static int put_in_place(const struct weft__place *p) {
 static int sync_directory(struct weft__place *p) {
   size_t len = directory_of(p->path);
   strcpy(p->temp + len, len ? "" : ".");
-  int fd = weft__sys_open(p->temp, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+  int fd = weft__sys_openat(AT_FDCWD, p->temp, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
   if (fd < 0) return fd == WEFT_EACCES ? 0 : fd; /* it may be written in and not read */
   int r = weft__sys_fsync(fd);
   (void)weft__sys_close(fd);

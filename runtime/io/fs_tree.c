@@ -103,7 +103,7 @@ static int step(struct tree *t) {
   ino_t ino;
   const char *name = weft__names_next(&t->level->names, &type, &ino);
   if (name) return remove_name(t, name, type);
-  int r = weft__names_fill(&t->level->names);
+  int r = unless_gone(weft__names_fill(&t->level->names)); /* of one that was removed meanwhile */
   return r == 0 ? ascend(t) : r < 0 ? r : 0;
 }
 

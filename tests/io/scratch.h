@@ -56,15 +56,19 @@ static inline void scratch_end(struct scratch *s) {
   CHECK_INT(nftw(s->dir, scratch_remove, 16, FTW_DEPTH | FTW_PHYS), 0);
 }
 
-/* A file with these bytes. */
+/* The file at path has these bytes. */
+static inline void scratch_write(const char *path, const void *data, size_t len) {
+  int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (!CHECK(fd >= 0)) return;
+  CHECK_INT(write(fd, data, len), len);
+  close(fd);
+}
+
+/* A file with these bytes; its path, as scratch_path. */
 static inline char *scratch_file(struct scratch *s, const char *name, const void *data,
                                  size_t len) {
   char *path = scratch_path(s, name);
-  int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (CHECK(fd >= 0)) {
-    CHECK_INT(write(fd, data, len), len);
-    close(fd);
-  }
+  scratch_write(path, data, len);
   return path;
 }
 
