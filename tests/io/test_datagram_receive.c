@@ -229,21 +229,23 @@ TASK_TEST(a_datagram_that_is_gone_again_is_waited_for) {
 
 enum { FLOCK = 8, EACH = COUNTS_PICK(2000, 500, 200) };
 
+enum { THE_END = -1 };
+
 struct crowd {
   weft_datagram *d;
   atomic_int received;
   atomic_llong sum;
-  int total;
 };
 
-static int receive_until_zero(void *arg) {
-  struct crowd *f = arg;
+static int receive_until_the_end(void *arg) {
+  struct crowd *c = arg;
   int number, r;
-  while ((r = weft_datagram_receive(f->d, &number, sizeof number, NULL)) > 0) {
-    atomic_fetch_add(&f->sum, number);
-    if (atomic_fetch_add(&f->received, 1) + 1 == f->total) return weft_datagram_close(f->d);
+  while ((r = weft_datagram_receive(c->d, &number, sizeof number, NULL)) > 0) {
+    if (number == THE_END) return 0;
+    atomic_fetch_add(&c->received, 1);
+    atomic_fetch_add(&c->sum, number);
   }
-  return r == WEFT_ECLOSED ? 0 : r;
+  return r;
 }
 
 struct sending {
@@ -262,19 +264,23 @@ static int send_numbers(void *arg) {
 
 TASK_TEST(many_receivers_and_senders_lose_none) {
   weft_datagram *pair[2];
-  struct crowd f = {.total = count(EACH) * FLOCK};
+  struct crowd c = {.d = NULL};
   struct sending from[FLOCK];
-  weft_group g = WEFT_GROUP_INIT;
+  weft_group receivers = WEFT_GROUP_INIT, senders = WEFT_GROUP_INIT;
+  int total = count(EACH) * FLOCK, end = THE_END;
   CHECK_INT(weft_datagram_pair(pair), 0);
-  f.d = pair[0];
+  c.d = pair[0];
   for (int i = 0; i < FLOCK; i++) {
     from[i] = (struct sending){pair[1], i * count(EACH), count(EACH)};
-    weft_group_spawn(&g, receive_until_zero, &f, NULL);
-    weft_group_spawn(&g, send_numbers, &from[i], NULL);
+    weft_group_spawn(&receivers, receive_until_the_end, &c, NULL);
+    weft_group_spawn(&senders, send_numbers, &from[i], NULL);
   }
-  CHECK_INT(weft_group_join(&g), 0);
-  CHECK_INT(atomic_load(&f.received), f.total);
-  CHECK_INT(atomic_load(&f.sum), (long long)f.total * (f.total - 1) / 2);
+  CHECK_INT(weft_group_join(&senders), 0);
+  for (int i = 0; i < FLOCK; i++) CHECK_INT(weft_datagram_send(pair[1], &end, sizeof end), 0);
+  CHECK_INT(weft_group_join(&receivers), 0);
+  CHECK_INT(atomic_load(&c.received), total);
+  CHECK_INT(atomic_load(&c.sum), (long long)total * (total - 1) / 2);
+  weft_datagram_close(pair[0]);
   weft_datagram_close(pair[1]);
 }
 
