@@ -29,6 +29,7 @@
  *   weft/typed.h     generators, queues and futures of which the compiler knows the items
  * Input and output
  *   weft/addr.h      addresses of sockets
+ *   weft/connect.h   streams to somewhere: connections by name or address, pipes
  *   weft/datagram.h  UDP and Unix datagrams, one or many at a time
  *   weft/dns.h       names to addresses and back
  *   weft/fd.h        waiting for any descriptor, for libraries that do their own reading
@@ -72,6 +73,7 @@
 #include <weft/barrier.h>
 #include <weft/call.h>
 #include <weft/channel.h>
+#include <weft/connect.h>
 #include <weft/datagram.h>
 #include <weft/debug.h>
 #include <weft/dns.h>
