@@ -9,6 +9,7 @@
 #include "core/park.h"
 #include "core/pollset.h"
 #include "core/ready.h"
+#include "core/room.h"
 #include "core/worker.h"
 
 static const struct weft__wait_kind waits_to_read = {"something to read"};
@@ -287,7 +288,10 @@ static void end_if_out(struct weft__descriptor *d) {
   void (*gone)(void *) = d->gone;
   void *owner = d->owner;
   weft__spin_unlock(&d->lock);
-  if (fd >= 0) weft__sys_close(fd);
+  if (fd >= 0) {
+    weft__sys_close(fd);
+    weft__room_made();
+  }
   if (!freed) return;
   give_memory(d);
   if (gone) gone(owner);

@@ -171,6 +171,8 @@ const char *weft_report_kind_name(weft_report_kind kind) {
       [WEFT_REPORT_THREAD] = "a call from the wrong thread",
       [WEFT_REPORT_MUTEX] = "a mutex held across a suspension",
       [WEFT_REPORT_OPEN] = "a resource was left open",
+      [WEFT_REPORT_PAUSE] = "accepting pauses",
+      [WEFT_REPORT_HANDLER] = "a handler failed",
   };
   unsigned i = (unsigned)kind;
   return i < sizeof names / sizeof *names ? names[i] : "a report";

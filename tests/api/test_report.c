@@ -161,7 +161,7 @@ static void R5_outside_a_runtime_there_is_no_handler(void **state) {
   CHECK(weft_error_handler(NULL) == NULL);
   CHECK_INT(weft_report_error(&(weft_report){.message = "to nobody"}), WEFT_ENOTASK);
   CHECK_INT(weft_report_log(&(weft_report){.message = "to nobody"}), WEFT_ENOTASK);
-  for (int kind = 0; kind <= WEFT_REPORT_OPEN; kind++)
+  for (int kind = 0; kind <= WEFT_REPORT_HANDLER; kind++)
     CHECK(strlen(weft_report_kind_name((weft_report_kind)kind)) > 4);
   CHECK_STR(weft_report_kind_name((weft_report_kind)1000), "a report");
 }
