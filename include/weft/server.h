@@ -44,11 +44,10 @@
 
 #include <weft/addr.h>
 #include <weft/decls.h>
+#include <weft/stream.h>
 #include <weft/time.h>
 
 WEFT_BEGIN_DECLS
-
-typedef struct weft_stream weft_stream; /* weft/stream.h */
 
 /* ---- listening and accepting ---- */
 
@@ -147,7 +146,7 @@ typedef struct weft_server_report {
 typedef struct weft_serve_opts {
   const char *host;       /* a number or a name, which is looked up: all its addresses; default: all
                                of this machine, IPv4 and IPv6 */
-  int port;               /* 0: one that is free, the same for all addresses if possible */
+  int port;               /* 0: one that is free, the same for all addresses */
   const char *path;       /* a Unix socket's file */
   const weft_addr *addrs; /* these addresses, naddrs of them */
   size_t naddrs;
@@ -200,7 +199,7 @@ int weft_server_wait_closed(weft_server *v);
 int weft_server_close_clients(weft_server *v);
 
 /* Drops every connection that is open at this moment: the clients see a reset, and the handlers
- * WEFT_ECONNABORTED. 0. [any thread] [never suspends]. asyncio: Server.abort_clients */
+ * WEFT_ECLOSED. 0. [any thread] [never suspends]. asyncio: Server.abort_clients */
 int weft_server_abort_clients(weft_server *v);
 
 /* Ends the server in the phases that are told above; opts and ret_report may be NULL. 0 when every

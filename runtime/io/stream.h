@@ -19,4 +19,18 @@ enum weft__stream_kind {
 int weft__stream_open(weft_stream **ret, int fd, enum weft__stream_kind kind, unsigned can,
                       const void *site);
 
+/* ---- for servers (stream_finish.c), whose handlers use the stream meanwhile ---- */
+
+/* From now on a read that would have to wait answers 0, the end, where nothing was read since something was
+ * last written, or at all. Any thread, while the stream is open; never suspends. */
+void weft__stream_finish(weft_stream *s);
+
+/* From now on every read that would have to wait does, and no write begins: WEFT_ECLOSED. The same. */
+void weft__stream_end(weft_stream *s);
+
+/* The last call but close, which then does not wait: what is kept goes out, and the peer of a stream that
+ * was ended by one of these is given the time to see it, lest it be reset. By a task; suspends; a cancel
+ * cuts it. */
+void weft__stream_conclude(weft_stream *s);
+
 #endif

@@ -73,7 +73,7 @@ static ssize_t fill(weft_stream *s, size_t most) {
   if (r <= 0) return r;
   if (!weft__descriptor_ready(s->d, WEFT__IN)) weft__stream_drop_empty(s);
   r = weft__stream_await_input(s);
-  if (r < 0) return r;
+  if (r != 0) return r < 0 ? r : 0;
   weft__descriptor_more(s->d, WEFT__IN); /* found by the receive, or by the next call */
   struct weft__stream_in *in = &s->in;
   r = make_room(s, step(s, most));

@@ -21,8 +21,13 @@ int weft__stream_read_refusal(const weft_stream *s) {
   return flags & WEFT__STREAM_IN_ERROR ? s->in.error : 0;
 }
 
+static inline bool is_to_finish(const weft_stream *s) {
+  return weft__stream_flags(s) & (WEFT__STREAM_FINISHING | WEFT__STREAM_ENDING);
+}
+
 int weft__stream_await_input(weft_stream *s) {
   if (!weft__descriptor_take(s->d, WEFT__IN)) {
+    if (weft__unlikely(is_to_finish(s)) && weft__stream_finished(s)) return 1;
     int r = weft__descriptor_wait(s->d, WEFT__IN, WEFT__NEVER);
     if (weft__unlikely(r < 0)) return r;
   }
@@ -46,6 +51,7 @@ static ssize_t received(weft_stream *s, ssize_t n, size_t len) {
   if (weft__likely(n > 0)) {
     if ((size_t)n == len || short_says_nothing(s)) weft__descriptor_more(s->d, WEFT__IN);
     weft__stream_account(&s->bytes_read, n);
+    s->in.written_then = weft__load_relaxed_u64(&s->bytes_written);
     return n;
   }
   if (n == 0) {
@@ -63,7 +69,7 @@ ssize_t weft__stream_receive(weft_stream *s, void *buf, size_t len, bool wait) {
   for (;;) {
     if (weft__likely(wait)) {
       int r = weft__stream_await_input(s);
-      if (weft__unlikely(r < 0)) return r;
+      if (weft__unlikely(r != 0)) return r < 0 ? r : 0;
     } else {
       (void)weft__descriptor_take(s->d, WEFT__IN); /* perhaps nobody has looked yet */
     }
@@ -136,6 +142,7 @@ static int wait_readable(weft_stream *s) {
   if (weft__stream_unread(s) > 0 || weft__stream_read_refusal(s) <= 0) return 0;
   weft__stream_drop_empty(s);
   if (!weft__descriptor_take(s->d, WEFT__IN) || !look(s)) {
+    if (is_to_finish(s) && weft__stream_finished(s)) return 0;
     int r = weft__descriptor_wait(s->d, WEFT__IN, WEFT__NEVER);
     if (r < 0) return r;
     if (weft__stream_flags(s) & WEFT__STREAM_CLOSING) return WEFT_ECLOSED;

@@ -21,7 +21,7 @@
 #include "core/waitq.h"
 #include "io/stream.h"
 
-/* Set and never taken back, but KEPT. Where a flag leads to a field, who set it guards the field by what
+/* Set and never taken back, but KEPT and ENDING. Where a flag leads to a field, who set it guards the field by what
  * guards the direction; closing ones are set by anybody. */
 enum weft__stream_flag {
   WEFT__STREAM_CLOSING = 1 << 0,  /* a close or an abort has begun: calls answer WEFT_ECLOSED */
@@ -34,12 +34,16 @@ enum weft__stream_flag {
       1 << 6, /* a write was cut in the middle, and its caller does not know where */
   WEFT__STREAM_OUT_ERROR = 1 << 7, /* out_error is answered */
   WEFT__STREAM_KEPT = 1 << 8,      /* there are chunks. Changed under kept.lock */
+  /* Of connections of servers (stream_finish.c): */
+  WEFT__STREAM_FINISHING = 1 << 9, /* a read that would have to wait may be told the end */
+  WEFT__STREAM_ENDING = 1 << 10,   /* it is told; and no more writes begin. Taken back at the end */
+  WEFT__STREAM_FINISHED = 1 << 11, /* it was told: IN_END says nothing of the peer */
 };
 
 enum {
   WEFT__STREAM_NO_READ = WEFT__STREAM_CLOSING | WEFT__STREAM_IN_END | WEFT__STREAM_IN_ERROR,
-  WEFT__STREAM_NO_WRITE =
-      WEFT__STREAM_CLOSING | WEFT__STREAM_SHUT | WEFT__STREAM_TORN | WEFT__STREAM_OUT_ERROR,
+  WEFT__STREAM_NO_WRITE = WEFT__STREAM_CLOSING | WEFT__STREAM_SHUT | WEFT__STREAM_TORN |
+                          WEFT__STREAM_OUT_ERROR | WEFT__STREAM_ENDING,
 };
 
 /* Bytes read ahead: data[start..end) of room bytes and one more, for a '\0'. All of the reader's. */
@@ -53,6 +57,7 @@ struct weft__stream_in {
   char lent_was;  /* in the place of what, */
   bool lent;      /* while this is set */
   int error;
+  uint64_t written_then;   /* bytes_written when the last bytes came */
   weft__atomic_u64 unread; /* end - start when the last reader left: for those who look */
 };
 
@@ -128,8 +133,11 @@ static inline void weft__reader_leave(weft_stream *s) {
 /* Bytes from the system: as weft_read, past the buffer. wait: WEFT_EAGAIN otherwise. */
 ssize_t weft__stream_receive(weft_stream *s, void *buf, size_t len, bool wait);
 
-/* Waits until a receive is worth it: 0, and then it is to be tried. */
+/* Waits until a receive is worth it: 0, and then it is to be tried. 1: it is the end, see finished. */
 int weft__stream_await_input(weft_stream *s);
+
+/* About to wait: whether it is the end instead, because the stream is to finish (stream_finish.c). */
+bool weft__stream_finished(weft_stream *s);
 
 /* What a read answers without looking further: WEFT_ECLOSED, 0 at the end, the error; 1: it may look. */
 int weft__stream_read_refusal(const weft_stream *s);

@@ -20,7 +20,8 @@ int weft__stream_write_refusal(const weft_stream *s) {
   if (weft__likely(!(flags & WEFT__STREAM_NO_WRITE))) return 0;
   if (flags & WEFT__STREAM_CLOSING) return WEFT_ECLOSED;
   if (flags & WEFT__STREAM_OUT_ERROR) return s->out_error;
-  return flags & WEFT__STREAM_SHUT ? WEFT_ESHUTDOWN : WEFT_ESTATE;
+  if (flags & WEFT__STREAM_SHUT) return WEFT_ESHUTDOWN;
+  return flags & WEFT__STREAM_TORN ? WEFT_ESTATE : WEFT_ECLOSED;
 }
 
 static __attribute__((noinline)) ssize_t not_sent(weft_stream *s, ssize_t n) {
