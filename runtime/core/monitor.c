@@ -17,12 +17,16 @@
 #include "core/worker.h"
 
 #define PERIOD_NS UINT64_C(1000000)
+/* Between looks while all goes well: a look costs the workers about 10 us of their CPU. */
+#define CALM_PERIOD_NS (4 * PERIOD_NS)
 /* A lease outlasts the hog that caused it: the next hog is often there at once. */
 #define LEASE_NS (100 * PERIOD_NS)
 /* Stacks that no worker has wanted for so long give their pages back. */
 #define TRIM_EVERY_NS WEFT__NS_PER_SEC
 enum {
   IDLE_PERIODS = 20, /* without any worker awake, before the monitor sleeps */
+  CALM_LOOKS = 16,   /* that found nothing to do, before the looks are further apart */
+  CALM_MOST = 64,
   OFF_CPU_PERIODS =
       10, /* a thread so long off its CPU is blocked, not only waiting for its turn there */
 };
@@ -39,15 +43,20 @@ struct weft__monitor {
                              both seq_cst: one of the two sees the other */
   weft__atomic_u32 pool;  /* the blocking pool wants ticks, or there was a signal; against state in
                              the same way. Released by who wants them, acquired by the tick */
-  uint64_t trim_at;       /* the monitor's own */
-  struct sample *seen;    /* of each worker and reserve; the monitor's own */
+  weft__atomic_u32
+      rests;     /* it waits for the longer period: relaxed, who misses it waits that long */
+  unsigned calm; /* looks in a row that found nothing to do; the monitor's own, as all below */
+  bool doubt;    /* the last one found a worker that may be in a long slice */
+  uint64_t trim_at;
+  struct sample *seen; /* of each worker and reserve */
 };
 
 /* What a thread was doing when it was last looked at. */
 struct sample {
   uint32_t slice;
-  uint32_t off; /* periods in a row that the same slice was off the CPU */
-  uint64_t cpu; /* CPU time of the thread, when it was in a slice */
+  uint32_t off;   /* periods in a row that the same slice was off the CPU */
+  uint64_t cpu;   /* CPU time of the thread, when it was in a slice */
+  uint64_t turns; /* of its loop */
 };
 
 static uint64_t cpu_time(const struct weft__worker *w) {
@@ -95,23 +104,34 @@ static void on_hog(struct weft__runtime *rt, struct weft__worker *w, uint32_t sl
   }
 }
 
-static void look_at(struct weft__monitor *m, unsigned i, uint64_t now) {
+/* Whether the worker can be left alone for a while: it sleeps, or looks into its loop by itself. */
+static bool look_at(struct weft__monitor *m, unsigned i, uint64_t now) {
   struct weft__worker *w = &m->rt->workers[i];
+  struct sample *seen = &m->seen[i];
   uint32_t slice = weft__load_acquire_u32(&w->slice);
-  if (in_long_slice(&m->seen[i], w, slice)) {
+  uint64_t turns = weft__counter_read(&w->own_loop.turns);
+  bool turned = turns != seen->turns;
+  seen->turns = turns;
+  if (in_long_slice(seen, w, slice)) {
     if (!m->rt->exact) on_hog(m->rt, w, slice, now);
-  } else if (weft__load_relaxed_u32(&w->park) == WEFT__AWAKE) {
-    weft__store_relaxed_u32(&w->poll_due, 1);
+    return false;
   }
+  if (slice & 1)
+    m->doubt |= weft__elapsed(weft__load_relaxed_u64(&w->own_loop.set.looked_at), now) >= PERIOD_NS;
+  if (weft__load_relaxed_u32(&w->park) != WEFT__AWAKE) return true;
+  weft__store_relaxed_u32(&w->poll_due, 1);
+  return turned;
 }
 
 /* A reserve that is in a long slice itself: the task is marked, so that it is a worker's from then
  * on, and what waits behind it may be taken by an idle worker. */
-static void look_at_reserve(struct weft__monitor *m, unsigned i) {
+static bool look_at_reserve(struct weft__monitor *m, unsigned i) {
   struct weft__worker *r = &m->rt->workers[i];
-  if (!in_long_slice(&m->seen[i], r, weft__load_acquire_u32(&r->slice))) return;
+  if (weft__load_relaxed_u32(&r->lease) == WEFT__LEASE_NONE) return true;
+  if (!in_long_slice(&m->seen[i], r, weft__load_acquire_u32(&r->slice))) return false;
   weft__store_relaxed_u32(&r->hogged, 1);
   if (weft__ring_len(&r->ring) && weft__load_relaxed_u32(&m->rt->parked)) weft__notify_hard(m->rt);
+  return false;
 }
 
 static bool all_parked(struct weft__runtime *rt) {
@@ -133,8 +153,15 @@ static bool tick(struct weft__monitor *m) {
   }
   if (weft__unlikely(rt->debug != NULL)) weft__debug_tick(rt, now);
   if (all_parked(rt)) return pool;
-  for (unsigned i = 0; i < rt->nworkers; i++) look_at(m, i, now);
-  for (unsigned i = 0; i < rt->nreserves; i++) look_at_reserve(m, rt->nworkers + i);
+  bool calm = !pool && !rt->debug;
+  m->doubt = false;
+  for (unsigned i = 0; i < rt->nworkers; i++) calm &= look_at(m, i, now);
+  for (unsigned i = 0; i < rt->nreserves; i++) calm &= look_at_reserve(m, rt->nworkers + i);
+  /* Not back to none: on a loaded machine a worker now and then loses its CPU for a period. */
+  if (!calm)
+    m->calm /= 2;
+  else if (m->calm < CALM_MOST)
+    m->calm++;
   return true;
 }
 
@@ -154,12 +181,18 @@ static void sleep_until_woken(struct weft__monitor *m) {
   weft__cas_u32(&m->state, &state, MONITOR_AWAKE);
 }
 
+static void wait_a_period(struct weft__monitor *m) {
+  bool rests = m->calm >= CALM_LOOKS && !m->doubt;
+  weft__store_relaxed_u32(&m->rests, rests);
+  weft__futex_wait(&m->state, MONITOR_AWAKE, weft__now() + (rests ? CALM_PERIOD_NS : PERIOD_NS));
+}
+
 static void *monitor_main(void *arg) {
   struct weft__monitor *m = arg;
   int idle = 0;
   weft__thread_short_slice();
   while (weft__load_acquire_u32(&m->state) != MONITOR_STOP) {
-    weft__futex_wait(&m->state, MONITOR_AWAKE, weft__now() + PERIOD_NS);
+    wait_a_period(m);
     idle = tick(m) ? 0 : idle + 1;
     if (idle > IDLE_PERIODS) {
       sleep_until_woken(m);
@@ -217,6 +250,7 @@ void weft__monitor_want_ticks(struct weft__runtime *rt) {
   if (!m) return;
   weft__store_release_u32(&m->pool, 1); /* the fence in wake orders it before the look at state */
   weft__monitor_wake(rt);
+  if (weft__load_relaxed_u32(&m->rests)) weft__futex_wake(&m->state, 1);
 }
 
 #ifndef WEFT_MODEL
