@@ -136,7 +136,7 @@ int weft__stream_send_kept(weft_stream *s, size_t until, bool closing) {
     if (n > 0) done = remove_sent(s, (size_t)n);
     weft__spin_unlock(&k->lock);
     weft__free(done);
-    int r = (size_t)n < len ? weft__stream_await_room(s, closing) : 0;
+    int r = (size_t)n < len ? weft__stream_await_room(s, n, closing) : 0;
     if (r < 0) return r;
     weft__spend(weft__current_task());
   }

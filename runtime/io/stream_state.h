@@ -161,9 +161,9 @@ static inline size_t weft__stream_unread(const weft_stream *s) {
  * if it lasts. With the turn. */
 ssize_t weft__stream_send(weft_stream *s, const void *buf, size_t len);
 
-/* After a send that took less than all: waits until another is worth it. closing: it is the closer, who goes
- * on though the stream is closing. */
-int weft__stream_await_room(weft_stream *s, bool closing);
+/* After a send that took this much, and that was not all: waits until another is worth it. closing: it is the
+ * closer, who goes on though the stream is closing. */
+int weft__stream_await_room(weft_stream *s, ssize_t took, bool closing);
 
 /* What a write answers: WEFT_ECLOSED, WEFT_ESHUTDOWN, WEFT_ESTATE, the error; or 0. */
 int weft__stream_write_refusal(const weft_stream *s);

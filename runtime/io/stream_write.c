@@ -2,7 +2,7 @@
  *
  * The first try is made without asking the descriptor: mostly there is room. A try that took less than all is
  * made again after the descriptor's `ready` was cleared, so that the room which comes after the last try is
- * told as an event.
+ * told as an event; and only when that one took nothing is the event waited for.
  */
 #include <limits.h>
 #include <poll.h>
@@ -66,8 +66,8 @@ static ssize_t send_parts(weft_stream *s, const struct iovec *parts, int n_parts
   return sent(s, n);
 }
 
-int weft__stream_await_room(weft_stream *s, bool closing) {
-  if (!weft__descriptor_take(s->d, WEFT__OUT)) {
+int weft__stream_await_room(weft_stream *s, ssize_t took, bool closing) {
+  if (!weft__descriptor_take(s->d, WEFT__OUT) && took == 0) {
     int r = weft__descriptor_wait(s->d, WEFT__OUT, WEFT__NEVER);
     if (r < 0) return r;
   }
@@ -115,7 +115,7 @@ static int send_rest(weft_stream *s, struct weft__task *t, const char *buf, size
     if (weft__unlikely(n < 0)) return (int)n;
     *ret_sent += (size_t)n;
     if (weft__likely(*ret_sent == len)) return 0;
-    int r = weft__stream_await_room(s, false);
+    int r = weft__stream_await_room(s, n, false);
     if (r < 0) return r;
     weft__spend(t);
   }
@@ -180,7 +180,7 @@ static int send_all_parts(weft_stream *s, struct weft__task *t, const struct iov
     }
     if (n == 0) return 0;
     if (took == 0 && at == 0) {
-      int r = weft__stream_await_room(s, false);
+      int r = weft__stream_await_room(s, 0, false);
       if (r < 0) return r;
     }
     weft__spend(t);
@@ -224,7 +224,7 @@ ssize_t weft_write_some(weft_stream *s, const void *buf, size_t len) {
   while (len > 0 && r == 0) {
     n = weft__stream_send(s, buf, len);
     if (n != 0) break;
-    r = weft__stream_await_room(s, false);
+    r = weft__stream_await_room(s, 0, false);
   }
   writer_leave(s);
   return r < 0 ? r : n;
@@ -268,7 +268,7 @@ int weft_wait_writable(weft_stream *s) {
   if (r == 0) {
     r = settle(s);
     bool refused = r < 0 && r != WEFT_ECANCELED && r != WEFT_ECLOSED;
-    while (r == 0 && !has_room(s)) r = weft__stream_await_room(s, false);
+    while (r == 0 && !has_room(s)) r = weft__stream_await_room(s, 0, false);
     if (refused) r = 0;
     weft_lock_release(&s->turn);
   }
