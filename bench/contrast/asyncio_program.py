@@ -12,7 +12,7 @@ import sys
 
 from asyncio_common import Args, peak_memory_kb
 
-WORKLOADS = ("sleepers", "primes", "skynet", "blocking", "hogs", "index")
+WORKLOADS = ("sleepers", "primes", "skynet", "blocking", "hogs", "index", "echo")
 
 
 def main(argv):

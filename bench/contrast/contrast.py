@@ -66,7 +66,7 @@ def arguments():
     parser.add_argument("--workers", type=int, default=0, metavar="N",
                         help="how many workers 'all' means (default: the usable CPUs)")
     parser.add_argument("--programs", default=os.path.join(ROOT, "build/demo/bench"),
-                        metavar="DIR", help="where weft-contrast and threads-contrast were built")
+                        metavar="DIR", help="where weft-contrast, threads-contrast and echo-load were built")
     parser.add_argument("--out", default=os.path.join(ROOT, "build/demo"), metavar="DIR",
                         help="where contrast.json and contrast.svg go (default: build/demo)")
     parser.add_argument("--python", default=default_python(), metavar="PATH",
@@ -170,7 +170,7 @@ def main():
     results = os.path.join(chosen.out, "contrast.json")
     drawing = os.path.join(chosen.out, "contrast.svg")
     write(results, json.dumps(rows, indent=1) + "\n")
-    write(drawing, picture.draw(timelines))
+    write(drawing, picture.draw(timelines, [row for row in rows if row["workload"] == "echo"]))
     print(f"every figure: {os.path.relpath(results)}")
     print(f"the picture:  {os.path.relpath(drawing)}")
     return 0

@@ -2,7 +2,7 @@
 
 The first timeline is asyncio's; the others are weft's and share one scale, which a wedge shows to
 be a magnified piece of asyncio's. Plain SVG, light background, colours that colour-blind eyes tell
-apart (and a hatch, for print).
+apart (and a hatch, for print). Below them, bars: the requests a second of the echo servers.
 """
 
 import textwrap
@@ -31,6 +31,8 @@ STYLE = """
   .axis { stroke: #b8c1c9; stroke-width: 1; fill: none; }
   .own { fill: #0069a8; }
   .stolen { fill: #eda215; }
+  .rate { fill: #0069a8; }
+  .inside { font-size: 13px; fill: #ffffff; }
   .hatch { fill: url(#hatch); }
   .wedge { fill: #e8eef3; }
   .piece { stroke: #1f2933; stroke-width: 4; }
@@ -201,8 +203,36 @@ def caption(asyncio, weft):
     return text + "."
 
 
-def draw(timelines):
-    """timelines: asyncio's, then weft's from one worker to all. Returns the SVG's text."""
+def draw_echo(canvas, rows):
+    """A bar for each runner: its requests a second, with how long a request takes beside it."""
+    canvas.y += 44
+    canvas.text(40, canvas.y, "title", "The same echo server: one core, or all of them")
+    canvas.y += 8
+    canvas.paragraph("text", f"{rows[0]['connections']} clients send {rows[0]['size']} bytes each and "
+                     f"wait for them to come back; each request costs the server "
+                     f"{rows[0]['work_us']} us of computing. A bar is the requests a second.")
+    canvas.y += 16
+    left = LEFT + 22  # the runners' names are longer than the workers'
+    scale = (LEFT + PLOT - left) / max(row["requests_per_s"] for row in rows)
+    for row in rows:
+        middle, width = canvas.y + LANE / 2 + 4.5, row["requests_per_s"] * scale
+        canvas.text(left - 12, middle, "name", row["label"])
+        canvas.add(f'<rect class="rate" x="{left}" y="{canvas.y:.1f}" width="{width:.1f}" '
+                   f'height="{LANE}" rx="2"/>')
+        rate, delays = f"{row['requests_per_s']:,.0f}/s", (
+            f"half within {row['latency_p50_ms']:.1f} ms, 99 of 100 within "
+            f"{row['latency_p99_ms']:.1f} ms")
+        canvas.text(left + width + 10, middle + 1.5, "head", rate)
+        if width > 300:
+            canvas.text(left + 12, middle, "inside", delays)
+        else:
+            canvas.text(left + width + 30 + 9 * len(rate), middle, "note", delays)
+        canvas.y += LANE + 6
+
+
+def draw(timelines, echo=()):
+    """timelines: asyncio's, then weft's from one worker to all; echo: the rows of that workload.
+    Returns the SVG's text."""
     asyncio, weft = timelines[0], timelines[1:]
     canvas = Canvas()
     title = f"The same {asyncio.tasks} tasks: one lane, or a lane for every core"
@@ -230,4 +260,6 @@ def draw(timelines):
     canvas.y += 8
     reading = caption(asyncio, weft)
     canvas.paragraph("text", reading)
+    if echo:
+        draw_echo(canvas, echo)
     return canvas.document(canvas.y + 30, title, reading)

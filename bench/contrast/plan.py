@@ -32,7 +32,11 @@ WORKLOADS = (
              {"phase_ms": 400, "phases": 1}),
     Workload("index", "word and name index of {files} files, {bytes:,} bytes, and {queries:,} "
              "queries", {}),
+    Workload("echo", "an echo server with {work_us} us of CPU time for each request, {connections} "
+             "connections", {"run_ms": 200}),
 )
+
+ECHO = {"connections": 32, "work_us": 50, "size": 64, "run_ms": 500}
 
 
 def weft_cases(workload, workers, rounds, one_rounds=None, **args):
@@ -79,6 +83,9 @@ def all_cases(workers, files):
 
         Case("index", "asyncio", "asyncio", files, 2, "asyncio"),
         *weft_cases("index", n, 9, **files),
+
+        Case("echo", "asyncio", "asyncio", ECHO, 2, "asyncio"),
+        *weft_cases("echo", n, 5, **ECHO),
     ]
 
 

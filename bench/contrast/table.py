@@ -2,7 +2,7 @@
 
 COLUMNS = (
     ("seconds", 9), ("CPU %", 7), ("peak MiB", 10), ("x asyncio", 11), ("x 1 worker", 12),
-    ("late by p50 / p99 / worst, ms", 33),
+    ("delay p50 / p99 / worst, ms", 33),
 )
 LABEL_WIDTH = 32
 
@@ -18,16 +18,23 @@ def number(value):
     return f"{value:.3f}"
 
 
+def seconds(row):
+    """Of a server, which ends when its client does, the requests a second instead."""
+    if "requests_per_s" in row:
+        return f"{row['requests_per_s']:,.0f}/s"
+    return f"{row['wall_s']:.4f}" if row["wall_s"] < 1 else f"{row['wall_s']:.3f}"
+
+
 def cells(row):
     def ratio(key):
         return f"{number(row[key])}" if key in row else ""
 
-    late = ""
-    if "lateness_p99_ms" in row:
-        late = " / ".join(number(row[f"lateness_{key}_ms"]) for key in ("p50", "p99", "max"))
-    return (f"{row['wall_s']:.4f}" if row["wall_s"] < 1 else f"{row['wall_s']:.3f}",
-            f"{row['cpu_percent']:.0f}", f"{row['max_rss_kb'] / 1024:.1f}",
-            ratio("speedup_asyncio"), ratio("speedup_one_worker"), late)
+    delay = ""
+    for name in ("lateness", "latency"):
+        if f"{name}_p99_ms" in row:
+            delay = " / ".join(number(row[f"{name}_{key}_ms"]) for key in ("p50", "p99", "max"))
+    return (seconds(row), f"{row['cpu_percent']:.0f}", f"{row['max_rss_kb'] / 1024:.1f}",
+            ratio("speedup_asyncio"), ratio("speedup_one_worker"), delay)
 
 
 def draw(rows, workloads):
@@ -107,7 +114,15 @@ def read_index(rows):
             f"shared among workers.")
 
 
+def read_echo(rows):
+    python, weft = find(rows, "asyncio"), weft_all(rows)
+    return (f"{python['requests_per_s']:,.0f} requests a second in asyncio, "
+            f"{weft['requests_per_s']:,.0f} in weft; 99 of 100 replies come within "
+            f"{number(python['latency_p99_ms'])} and {number(weft['latency_p99_ms'])} ms. The client "
+            f"shares the CPUs: {weft['client_cpu_percent']:.0f} % beside weft.")
+
+
 READINGS = {
     "sleepers": read_sleepers, "primes": read_primes, "skynet": read_skynet,
-    "blocking": read_blocking, "hogs": read_hogs, "index": read_index,
+    "blocking": read_blocking, "hogs": read_hogs, "index": read_index, "echo": read_echo,
 }

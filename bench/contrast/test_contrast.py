@@ -140,6 +140,27 @@ class Programs(unittest.TestCase):
             self.assertLessEqual(got["lateness_p50_ms"], got["lateness_p99_ms"])
             self.assertLessEqual(got["lateness_p99_ms"], got["lateness_max_ms"])
 
+    def test_every_reply_that_the_client_counts_was_served(self):
+        args = {"connections": 5, "work_us": 20, "size": 1000, "warm_ms": 10, "run_ms": 60}
+        for program, more in (("asyncio", {}), ("weft", {"workers": 1, "reserve": 0}),
+                              ("weft", {"workers": 4})):
+            got = PROGRAMS.serve(program, "echo", {**args, **more})
+            self.assertEqual((got["connections"], got["size"], got["work_us"]), (5, 1000, 20))
+            self.assertGreater(got["requests"], 0, program)
+            self.assertGreaterEqual(got["served"], got["requests"] + 5, program)
+            self.assertAlmostEqual(got["requests_per_s"], got["requests"] / 0.06, delta=1)
+            self.assertLessEqual(0.02, got["latency_p50_ms"], program)
+            self.assertLessEqual(got["latency_p50_ms"], got["latency_p99_ms"])
+            self.assertLessEqual(got["latency_p99_ms"], got["latency_max_ms"])
+
+    def test_a_server_that_does_not_start_is_said(self):
+        with self.assertRaises(measure.Failed):
+            PROGRAMS.serve("weft", "echo", {"connections": 5, "workers": 10000})
+
+    def test_a_client_that_fails_ends_the_server(self):
+        with self.assertRaises(measure.Failed):
+            PROGRAMS.serve("asyncio", "echo", {"connections": 5, "run_ms": "soon"})
+
     def test_an_unknown_argument_is_refused(self):
         for program in ("asyncio", "weft", "threads"):
             with self.assertRaises(measure.Failed):
@@ -181,6 +202,17 @@ class Lanes(unittest.TestCase):
         self.assertIn("stole 3 of 3", words)
         self.assertIn("3 of the 6 tasks were stolen", words)
 
+    def test_the_picture_has_a_bar_for_each_echo_server(self):
+        rows = [{"label": f"runner {rate}", "connections": 8, "size": 64, "work_us": 50,
+                 "requests_per_s": rate, "latency_p50_ms": 1.0, "latency_p99_ms": 2.0}
+                for rate in (1000, 4000)]
+        document = ElementTree.fromstring(picture.draw(self.timelines(), rows))
+        bars = [e for e in document.iter("{http://www.w3.org/2000/svg}rect")
+                if e.get("class") == "rate"]
+        self.assertEqual(len(bars), 2)
+        self.assertAlmostEqual(float(bars[1].get("width")), 4 * float(bars[0].get("width")), 0)
+        self.assertIn("4,000/s", " ".join(document.itertext()))
+
     def test_the_terminal_shows_the_same(self):
         text = lanes.draw(self.timelines(), 100, False)
         self.assertEqual(len([line for line in text.split("\n") if "|" in line]), 5)
@@ -201,12 +233,24 @@ class Figures(unittest.TestCase):
 
     def test_speedup_is_of_neighbouring_rounds(self):
         rows = [{"workload": "skynet", "runner": "weft", "reserve": False, "wall_s": 4,
-                 "walls_s": [4, 40, 4]},
+                 "walls_s": [4, 40, 4], "rounds": 3},
                 {"workload": "skynet", "runner": "weft", "reserve": True, "wall_s": 2,
-                 "walls_s": [2, 20, 1]}]
+                 "walls_s": [2, 20, 1], "rounds": 3}]
         measure.add_speedups(rows)
         self.assertEqual(rows[1]["speedup_one_worker"], 2)
         self.assertNotIn("speedup_one_worker", rows[0])
+
+    def test_a_server_is_as_fast_as_its_requests_are_many(self):
+        cases = [plan.Case("echo", "asyncio", "asyncio"),
+                 plan.Case("echo", "weft", "weft", {"reserve": 0}),
+                 plan.Case("echo", "weft", "weft", {"reserve": 1})]
+        rates = ((10, 12), (20, 30, 40), (40, 57, 60))
+        rows = [measure.make_row(case, [{"wall_s": 1, "requests_per_s": rate} for rate in of_case])
+                for case, of_case in zip(cases, rates)]
+        measure.add_speedups(rows)
+        self.assertEqual(rows[1]["requests_per_s"], 30)
+        self.assertAlmostEqual(rows[1]["speedup_asyncio"], 30 / 11)
+        self.assertAlmostEqual(rows[2]["speedup_one_worker"], 1.9)
 
 
 def load_check():
@@ -289,6 +333,10 @@ class Check(unittest.TestCase):
         self.refused("index: serial_share is None")
         self.row("skynet", "weft", None, True)["stats"] = [{"loop_turns": 1, "steals": 0}] * 2
         self.refused("skynet: worker 1 stole nothing")
+        self.row("echo", "weft", None, True)["served"] = 0
+        self.refused("echo, weft, all workers: 1 requests, 0 served")
+        self.row("echo", "asyncio", None, None)["requests_per_s"] = 2
+        self.refused("echo, weft, one worker: 1 requests a second, asyncio 2")
         self.row("primes", "weft", "tasks", True)["wall_s"] = "fast"
         self.refused("wall_s is 'fast'")
         self.row("primes", "weft", "tasks", True)["quick"] = True
@@ -296,7 +344,8 @@ class Check(unittest.TestCase):
 
     @unittest.skipIf(len(os.sched_getaffinity(0)) < 2, "speed-up is judged on two CPUs or more")
     def test_a_low_speedup_is_named(self):
-        for workload, mode in (("primes", "tasks"), ("skynet", None), ("index", None)):
+        for workload, mode in (("primes", "tasks"), ("skynet", None), ("index", None),
+                               ("echo", None)):
             self.row(workload, "weft", mode, True)["speedup_one_worker"] = 1.5
             self.refused(f"{workload}: 2 workers are 1.50 times as fast as one")
 

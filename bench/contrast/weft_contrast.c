@@ -11,6 +11,7 @@ static const struct workload {
 } workloads[] = {
     {"sleepers", sleepers_workload}, {"primes", primes_workload}, {"skynet", skynet_workload},
     {"blocking", blocking_workload}, {"hogs", hogs_workload},     {"index", index_workload},
+    {"echo", echo_workload},
 };
 
 struct measured {

@@ -13,6 +13,7 @@ int skynet_workload(struct program *p);
 int blocking_workload(struct program *p);
 int hogs_workload(struct program *p);
 int index_workload(struct program *p);
+int echo_workload(struct program *p);
 
 /* Runs fn(arg) as the main task with the options that every workload understands:
  *   workers=N  worker threads (0: as many as the CPUs)
