@@ -1,0 +1,108 @@
+/* One socket on its way to one address. */
+#include "io/connect.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <weft/errors.h>
+#include <weft/task.h>
+
+#include "base/sys.h"
+#include "core/fdwait.h"
+#include "core/park.h"
+#include "io/addr.h"
+
+enum {
+  SELF_TRIES = 3,       /* the system has to choose the port of the other end so often by chance */
+  FULL_FIRST_MS = 1,    /* before the next try at a queue that is full, */
+  FULL_LONGEST_MS = 64, /* doubling up to here */
+};
+
+static bool is_inet(const weft_addr *a) {
+  return weft_addr_family(a) == AF_INET || weft_addr_family(a) == AF_INET6;
+}
+
+/* From a port that is given only when it is known where to: so not one for each connection. */
+static void bind_late(int fd, const weft_addr *local) {
+  int on = 1;
+  if (is_inet(local) && weft_addr_port(local) == 0)
+    (void)weft__sys_setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+}
+
+static int prepare(int fd, const weft_addr *addr, const weft_addr *local) {
+  int on = 1;
+  if (is_inet(addr)) (void)weft__sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (!local) return 0;
+  if (weft_addr_family(local) != weft_addr_family(addr)) return WEFT_EAFNOSUPPORT;
+  bind_late(fd, local);
+  return weft__sys_bind(fd, &local->u.any, local->len);
+}
+
+/* A connect that a signal has interrupted goes on all the same. On this machine a connection is there at
+ * once, but only a second call says so. */
+static int start(int fd, const weft_addr *addr) {
+  int r = weft__sys_connect(fd, &addr->u.any, addr->len);
+  if (r == WEFT_EINTR) r = WEFT_EINPROGRESS;
+  if (r != WEFT_EINPROGRESS || !weft_addr_is_loopback(addr)) return r;
+  r = weft__sys_connect(fd, &addr->u.any, addr->len);
+  if (r == WEFT_EISCONN) return 0;
+  return r == WEFT_EALREADY || r == WEFT_EINTR ? WEFT_EINPROGRESS : r;
+}
+
+int weft__connect_begin(int *ret_fd, const weft_addr *addr, const weft_addr *local) {
+  int fd = weft__sys_socket(weft_addr_family(addr), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return fd;
+  int r = prepare(fd, addr, local);
+  if (r == 0) r = start(fd, addr);
+  if (r == 0 || r == WEFT_EINPROGRESS)
+    *ret_fd = fd;
+  else
+    weft__sys_close(fd);
+  return r;
+}
+
+int weft__connect_finish(int fd, const weft_addr *addr) {
+  int r;
+  while ((r = weft__fd_wait(fd, WEFT__FD_WRITE)) == 0) {
+    r = weft__sys_connect(fd, &addr->u.any, addr->len);
+    if (r == 0 || r == WEFT_EISCONN) return 0;
+    if (r != WEFT_EALREADY && r != WEFT_EINTR && r != WEFT_EINPROGRESS) break;
+  }
+  weft__sys_close(fd);
+  return r;
+}
+
+/* With nobody listening on a port from which the system takes those of clients, it may give the client
+ * that very port, and TCP then connects it with itself. */
+static bool is_self(int fd, const weft_addr *addr) {
+  weft_addr own;
+  if (!is_inet(addr) || !weft_addr_is_loopback(addr)) return false;
+  weft__addr_room(&own);
+  if (weft__sys_getsockname(fd, &own.u.any, &own.len) < 0) return false;
+  weft__addr_filled(&own);
+  return weft_addr_equal(&own, addr);
+}
+
+/* The queue of a Unix listener is full, of which no descriptor tells. */
+static int wait_for_place(int *ms) {
+  int r = weft_sleep(weft_ms(*ms));
+  if (*ms < FULL_LONGEST_MS) *ms *= 2;
+  return r;
+}
+
+int weft__connect_one(int *ret_fd, const weft_addr *addr, const weft_addr *local) {
+  int fd = -1, r, ms = FULL_FIRST_MS;
+  for (int tries = 1;; tries++) {
+    r = weft__connect_begin(&fd, addr, local);
+    if (r == WEFT_EINPROGRESS) r = weft__connect_finish(fd, addr);
+    if (r == WEFT_EAGAIN && weft_addr_family(addr) == AF_UNIX) {
+      if ((r = wait_for_place(&ms)) < 0) return r;
+      continue;
+    }
+    if (r < 0) return r;
+    if (local || tries >= SELF_TRIES || !is_self(fd, addr)) break;
+    weft__sys_close(fd);
+  }
+  *ret_fd = fd;
+  return 0;
+}
