@@ -1,4 +1,5 @@
-/* One socket on its way to one address. */
+/* One socket on its way to one address. It is a stream from the beginning, so that its descriptor is in one
+ * poll set and stays there. */
 #include "io/connect.h"
 
 #include <netinet/in.h>
@@ -8,9 +9,7 @@
 #include <weft/task.h>
 
 #include "base/sys.h"
-#include "core/fdwait.h"
-#include "core/park.h"
-#include "io/addr.h"
+#include "io/stream.h"
 
 enum {
   SELF_TRIES = 3,       /* the system has to choose the port of the other end so often by chance */
@@ -49,38 +48,37 @@ static int start(int fd, const weft_addr *addr) {
   return r == WEFT_EALREADY || r == WEFT_EINTR ? WEFT_EINPROGRESS : r;
 }
 
-int weft__connect_begin(int *ret_fd, const weft_addr *addr, const weft_addr *local) {
+/* A stream that is connected, 0, or on its way, WEFT_EINPROGRESS. */
+static int begin(weft_stream **ret, const weft_addr *addr, const weft_addr *local,
+                 const void *site) {
   int fd = weft__sys_socket(weft_addr_family(addr), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return fd;
-  int r = prepare(fd, addr, local);
-  if (r == 0) r = start(fd, addr);
-  if (r == 0 || r == WEFT_EINPROGRESS)
-    *ret_fd = fd;
-  else
-    weft__sys_close(fd);
-  return r;
+  int way = prepare(fd, addr, local);
+  if (way == 0) way = start(fd, addr);
+  int r = way == WEFT_EINPROGRESS ? 0 : way;
+  if (r == 0)
+    r = weft__stream_open(ret, fd, WEFT__STREAM_SOCKET, way == 0 ? WEFT__CAN_WRITE : 0, site);
+  if (r < 0) weft__sys_close(fd);
+  return r < 0 ? r : way;
 }
 
-int weft__connect_finish(int fd, const weft_addr *addr) {
+/* Waits until it is connected: 0; or it is not. */
+static int finish(weft_stream *s, const weft_addr *addr) {
   int r;
-  while ((r = weft__fd_wait(fd, WEFT__FD_WRITE)) == 0) {
-    r = weft__sys_connect(fd, &addr->u.any, addr->len);
+  while ((r = weft_wait_writable(s)) == 0) {
+    r = weft__sys_connect(weft_stream_fd(s), &addr->u.any, addr->len);
     if (r == 0 || r == WEFT_EISCONN) return 0;
     if (r != WEFT_EALREADY && r != WEFT_EINTR && r != WEFT_EINPROGRESS) break;
   }
-  weft__sys_close(fd);
   return r;
 }
 
 /* With nobody listening on a port from which the system takes those of clients, it may give the client
  * that very port, and TCP then connects it with itself. */
-static bool is_self(int fd, const weft_addr *addr) {
+static bool is_self(weft_stream *s, const weft_addr *addr) {
   weft_addr own;
-  if (!is_inet(addr) || !weft_addr_is_loopback(addr)) return false;
-  weft__addr_room(&own);
-  if (weft__sys_getsockname(fd, &own.u.any, &own.len) < 0) return false;
-  weft__addr_filled(&own);
-  return weft_addr_equal(&own, addr);
+  return is_inet(addr) && weft_addr_is_loopback(addr) && weft_stream_local(s, &own) == 0 &&
+         weft_addr_equal(&own, addr);
 }
 
 /* The queue of a Unix listener is full, of which no descriptor tells. */
@@ -90,19 +88,29 @@ static int wait_for_place(int *ms) {
   return r;
 }
 
-int weft__connect_one(int *ret_fd, const weft_addr *addr, const weft_addr *local) {
-  int fd = -1, r, ms = FULL_FIRST_MS;
+static int connect_once(weft_stream **ret, const weft_addr *addr, const weft_addr *local,
+                        const void *site) {
+  int r = begin(ret, addr, local, site);
+  if (r != WEFT_EINPROGRESS) return r;
+  r = finish(*ret, addr);
+  if (r < 0) weft_stream_close(*ret);
+  return r;
+}
+
+int weft__connect_one(weft_stream **ret, const weft_addr *addr, const weft_addr *local,
+                      const void *site) {
+  weft_stream *s = NULL;
+  int r, ms = FULL_FIRST_MS;
   for (int tries = 1;; tries++) {
-    r = weft__connect_begin(&fd, addr, local);
-    if (r == WEFT_EINPROGRESS) r = weft__connect_finish(fd, addr);
+    r = connect_once(&s, addr, local, site);
     if (r == WEFT_EAGAIN && weft_addr_family(addr) == AF_UNIX) {
       if ((r = wait_for_place(&ms)) < 0) return r;
       continue;
     }
     if (r < 0) return r;
-    if (local || tries >= SELF_TRIES || !is_self(fd, addr)) break;
-    weft__sys_close(fd);
+    if (local || tries >= SELF_TRIES || !is_self(s, addr)) break;
+    weft_stream_close(s);
   }
-  *ret_fd = fd;
+  *ret = s;
   return 0;
 }

@@ -4,10 +4,9 @@
 
 #include <weft/errors.h>
 
+#include "aio/sync.h"
 #include "base/memory.h"
 #include "base/sys.h"
-#include "core/park.h"
-#include "core/worker.h"
 #include "io/connect.h"
 #include "io/resolve.h"
 #include "io/stream.h"
@@ -36,52 +35,39 @@ static int check(weft_stream **ret, const weft_connect_opts *o) {
   return 0;
 }
 
-static int connect_any(int *ret_fd, const weft_addr *addrs, size_t n, const weft_connect_opts *o) {
-  if (n > 1) return weft__connect_race(ret_fd, addrs, n, o);
-  int r = weft__connect_one(ret_fd, &addrs[0], o->local);
-  if (r < 0 && r != WEFT_ECANCELED) weft__connect_note(o->errors, &addrs[0], r);
-  return r;
-}
-
-static int open_stream(weft_stream **ret, int fd, enum weft__stream_kind kind, unsigned can,
-                       const void *site) {
-  int r = weft__stream_open(ret, fd, kind, can, site);
-  if (r < 0) weft__sys_close(fd);
-  return r;
-}
-
-/* A connect that need not wait lets others run all the same, now and then. */
 static int connect_addrs(weft_stream **ret, const weft_addr *addrs, size_t n,
                          const weft_connect_opts *o, const void *site) {
-  struct weft__task *t = weft__current_task();
-  int fd = -1;
   int r = check_addrs(addrs, n);
-  if (r == 0) r = weft__checkpoint(t);
-  if (r == 0) r = weft__spend(t);
-  if (r == 0) r = connect_any(&fd, addrs, n, o);
-  return r < 0 ? r : open_stream(ret, fd, WEFT__STREAM_SOCKET, WEFT__CAN_WRITE, site);
+  if (r < 0) return r;
+  if (n > 1) return weft__connect_race(ret, addrs, n, o, site);
+  r = weft__connect_one(ret, &addrs[0], o->local, site);
+  if (r < 0 && r != WEFT_ECANCELED) weft__connect_note(o->errors, &addrs[0], r);
+  return r;
 }
 
 int weft_connect_addrs(weft_stream **ret, const weft_addr *addrs, size_t n,
                        const weft_connect_opts *opts) {
   const weft_connect_opts *o = opts ? opts : &defaults;
-  if (!weft__current_task()) return weft__no_task();
-  int r = check(ret, o);
+  struct weft__task *t;
+  int r = weft__sync_enter(&t);
+  if (r == 0) r = check(ret, o);
   return r < 0 ? r : connect_addrs(ret, addrs, n, o, __builtin_return_address(0));
 }
 
 int weft_connect_addr(weft_stream **ret, const weft_addr *addr, const weft_connect_opts *opts) {
   const weft_connect_opts *o = opts ? opts : &defaults;
-  if (!weft__current_task()) return weft__no_task();
-  int r = check(ret, o);
+  struct weft__task *t;
+  int r = weft__sync_enter(&t);
+  if (r == 0) r = check(ret, o);
   return r < 0 ? r : connect_addrs(ret, addr, 1, o, __builtin_return_address(0));
 }
 
 int weft_connect_unix(weft_stream **ret, const char *path, const weft_connect_opts *opts) {
   const weft_connect_opts *o = opts ? opts : &defaults;
   weft_addr addr;
-  if (!weft__current_task()) return weft__no_task();
-  int r = check(ret, o);
+  struct weft__task *t;
+  int r = weft__sync_enter(&t);
+  if (r == 0) r = check(ret, o);
   if (r == 0) r = weft_addr_unix(&addr, path);
   return r < 0 ? r : connect_addrs(ret, &addr, 1, o, __builtin_return_address(0));
 }
@@ -107,11 +93,13 @@ int weft_connect(weft_stream **ret, const char *host, int port, const weft_conne
   const weft_dns_hints hints = {.family = o->family};
   char service[16];
   struct weft__addrs *found;
-  if (!weft__current_task()) return weft__no_task();
-  if (!host || port < 1 || port > 65535) return WEFT_EINVAL;
+  struct weft__task *t;
+  int r = weft__sync_enter(&t);
+  if (r == 0) r = check(ret, o);
+  if (r == 0 && (!host || port < 1 || port > 65535)) r = WEFT_EINVAL;
+  if (r < 0) return r;
   snprintf(service, sizeof service, "%d", port);
-  int r = check(ret, o);
-  if (r == 0) r = weft__resolve(&found, host, service, &hints);
+  r = weft__resolve(&found, host, service, &hints);
   if (r < 0) return r;
   interleave(found);
   r = connect_addrs(ret, found->at, found->n, o, __builtin_return_address(0));

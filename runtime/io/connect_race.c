@@ -8,7 +8,6 @@
 #include <weft/group.h>
 
 #include "base/memory.h"
-#include "base/sys.h"
 #include "core/deadline.h"
 #include "core/waitq.h"
 #include "core/worker.h"
@@ -26,10 +25,11 @@ struct attempt {
 
 struct race {
   const weft_connect_opts *opts;
+  const void *site;
   struct weft__spin lock;    /* guards the next three */
   struct weft__waitq caller; /* which waits for news */
   unsigned failed;           /* attempts that the caller has not seen fail */
-  int winner;                /* the descriptor, or -1 */
+  weft_stream *winner;       /* or NULL */
   /* The caller's. */
   unsigned waiting; /* attempts that it has not seen fail */
   size_t begun, n;
@@ -42,19 +42,19 @@ static const struct weft__wait_kind waits_connect = {"a connection"};
 static int try_one(void *arg) {
   struct attempt *a = arg;
   struct race *race = a->race;
-  int fd = -1;
+  weft_stream *s = NULL;
   bool late = false;
-  a->code = weft__connect_one(&fd, a->addr, race->opts->local);
+  a->code = weft__connect_one(&s, a->addr, race->opts->local, race->site);
   weft__spin_lock(&race->lock);
   if (a->code < 0)
     race->failed++;
-  else if (race->winner < 0)
-    race->winner = fd;
+  else if (!race->winner)
+    race->winner = s;
   else
     late = true;
   weft__waitq_wake_one(&race->caller);
   weft__spin_unlock(&race->lock);
-  if (late) weft__sys_close(fd);
+  if (late) weft_stream_close(s);
   return 0;
 }
 
@@ -85,7 +85,7 @@ static int run(struct race *race) {
     race->waiting -= race->failed;
     race->failed = 0;
     bool more = race->begun < race->n;
-    if (race->winner >= 0 || (!more && race->waiting == 0)) {
+    if (race->winner || (!more && race->waiting == 0)) {
       weft__spin_unlock(&race->lock);
       break;
     }
@@ -110,13 +110,14 @@ static int finish(struct race *race, int r) {
     if (a->code < 0 && a->code != WEFT_ECANCELED)
       weft__connect_note(race->opts->errors, a->addr, a->code);
   }
-  if (r < 0 && race->winner >= 0) weft__sys_close(race->winner);
-  if (r == 0 && race->winner < 0) r = race->attempts[0].code;
+  if (r < 0) weft_stream_close(race->winner);
+  if (r == 0 && !race->winner) r = race->attempts[0].code;
   return r;
 }
 
-int weft__connect_race(int *ret_fd, const weft_addr *addrs, size_t n, const weft_connect_opts *o) {
-  struct race race = {.opts = o, .winner = -1, .n = n};
+int weft__connect_race(weft_stream **ret, const weft_addr *addrs, size_t n,
+                       const weft_connect_opts *o, const void *site) {
+  struct race race = {.opts = o, .site = site, .n = n};
   race.attempts = weft__calloc(n, sizeof *race.attempts);
   if (!race.attempts) return WEFT_ENOMEM;
   for (size_t i = 0; i < n; i++)
@@ -124,6 +125,6 @@ int weft__connect_race(int *ret_fd, const weft_addr *addrs, size_t n, const weft
   weft__waitq_init(&race.caller);
   int r = finish(&race, run(&race));
   weft__free(race.attempts);
-  if (r == 0) *ret_fd = race.winner;
+  if (r == 0) *ret = race.winner;
   return r;
 }
