@@ -80,8 +80,8 @@ int weft_connect_addr(weft_stream **ret, const weft_addr *addr, const weft_conne
 int weft_connect_unix(weft_stream **ret, const char *path, const weft_connect_opts *opts);
 
 /* A pipe: what is written to one end is read from the other. Both are the caller's. WEFT_EMFILE,
- * WEFT_ENFILE, WEFT_ENOMEM, WEFT_EINVAL. [any thread] [never suspends]. asyncio:
- * connect_read_pipe, connect_write_pipe */
+ * WEFT_ENFILE, WEFT_ENOMEM, WEFT_EINVAL. [any thread] [never suspends].
+ * asyncio: os.pipe with loop.connect_read_pipe, loop.connect_write_pipe */
 int weft_pipe(weft_stream **ret_read, weft_stream **ret_write);
 
 /* Two streams that are connected with each other, each for reading and writing: Unix sockets. Both
