@@ -63,7 +63,7 @@ static void complete_types(struct weft__names *n) {
   struct entry *e;
   while ((e = next_entry(n)) != NULL)
     if (e->type == DT_UNKNOWN && weft__sys_fstatat(n->fd, e->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-      e->type = IFTODT(st.st_mode);
+      e->type = (unsigned char)IFTODT(st.st_mode);
   n->at = 0;
 }
 
