@@ -264,7 +264,7 @@ class EchoClient(unittest.TestCase):
             bound.bind(("127.0.0.1", 0))
             done = self.load("--port", bound.getsockname()[1])
         self.assertEqual(done.returncode, 1)
-        self.assertIn("connection refused", done.stderr)
+        self.assertIn("nobody accepts connections", done.stderr)
 
     def python_server(self, handler):
         return PythonServer(handler)
