@@ -87,8 +87,19 @@ static void become_worker(struct weft__runtime *rt, struct visit *v) {
   weft__worker_thread_begin(&rt->workers[0]);
 }
 
+/* The signal of a write to a broken pipe waits for the thread that made it: that write has answered
+ * WEFT_EPIPE, and the program is not to be ended after the run. */
+static void forget_pipe_signal(void) {
+  const struct timespec now = {0, 0};
+  sigset_t pipe;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  (void)sigtimedwait(&pipe, NULL, &now);
+}
+
 static void leave_worker(struct weft__runtime *rt, struct visit *v) {
   weft__worker_thread_end(&rt->workers[0]);
+  if (!sigismember(&v->mask, SIGPIPE)) forget_pipe_signal();
   pthread_sigmask(SIG_SETMASK, &v->mask, NULL);
 }
 
