@@ -5,6 +5,14 @@
 #include "parked.h"
 #include "stream_pair.h"
 
+/* In a simulation: no resets, and buffers that hold what a test sends before anybody reads. */
+static inline void be_roomy(void) {
+  be_without_resets();
+  struct weft__sim_net_rates rates = *weft__sim_net_rates_now();
+  rates.small = 0;
+  weft__sim_net_rates(&rates);
+}
+
 /* A port of this machine that the system chooses. */
 static inline weft_addr any_port(void) {
   weft_addr a = {0};
@@ -15,7 +23,7 @@ static inline weft_addr any_port(void) {
 static inline weft_listener *listen_here(const weft_listen_opts *opts) {
   weft_listener *l = NULL;
   weft_addr a = any_port();
-  be_without_resets();
+  be_roomy();
   CHECK_INT(weft_listen(&l, &a, opts), 0);
   return l;
 }
@@ -92,7 +100,7 @@ static inline int echo_all(weft_stream *s, void *arg) {
 
 static inline weft_server *serve_here(weft_handler_fn handler, void *arg, weft_serve_opts opts) {
   weft_server *v = NULL;
-  be_without_resets();
+  be_roomy();
   opts.host = "127.0.0.1";
   CHECK_INT(weft_server_start(&v, handler, arg, &opts), 0);
   return v;

@@ -311,7 +311,7 @@ TASK_TEST(no_more_than_max_conns_are_served_at_a_time_and_all_in_the_end) {
 TASK_TEST(a_place_is_not_kept_by_a_socket_that_nobody_comes_to) {
   weft_server *v = NULL;
   weft_addr both[] = {any_port(), any_port()}, at;
-  be_without_resets();
+  be_roomy();
   const weft_serve_opts opts = {.addrs = both, .naddrs = 2, .max_conns = 1};
   CHECK_INT(weft_server_start(&v, echo_all, NULL, &opts), 0);
   for (size_t i = 0; i < 6; i++) {
