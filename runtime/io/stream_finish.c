@@ -4,6 +4,8 @@
  * read nothing since it last wrote, and wants to read. Such a read is told the end as soon as it would
  * have to wait.
  */
+#include <poll.h>
+
 #include <weft/errors.h>
 
 #include "base/clock.h"
@@ -32,12 +34,26 @@ void weft__stream_end(weft_stream *s) {
   set_and_kick(s, WEFT__STREAM_ENDING);
 }
 
+/* Nothing was read since something was written. */
+static bool is_between(const weft_stream *s) {
+  if (weft__stream_unread(s) > 0) return false;
+  return weft__load_relaxed_u64(&s->bytes_read) == 0 ||
+         weft__load_relaxed_u64(&s->bytes_written) != s->in.written_then;
+}
+
+/* Something has come that nobody has told of yet. */
+static bool has_come(const weft_stream *s) {
+  struct pollfd p = {.fd = weft__descriptor_fd(s->d), .events = POLLIN};
+  return weft__sys_poll(&p, 1, 0) != 0;
+}
+
 bool weft__stream_finished(weft_stream *s) {
-  uint32_t flags = weft__stream_flags(s);
-  if (!(flags & WEFT__STREAM_ENDING)) {
-    if (!(flags & WEFT__STREAM_FINISHING) || weft__stream_unread(s) > 0) return false;
-    uint64_t written = weft__load_relaxed_u64(&s->bytes_written);
-    if (weft__load_relaxed_u64(&s->bytes_read) > 0 && written == s->in.written_then) return false;
+  if (!(weft__stream_flags(s) & WEFT__STREAM_ENDING)) {
+    if (!is_between(s)) return false;
+    if (has_come(s)) {
+      weft__descriptor_more(s->d, WEFT__IN); /* so that no wait begins */
+      return false;
+    }
   }
   weft__stream_flag(s, WEFT__STREAM_FINISHED);
   weft__stream_flag(s, WEFT__STREAM_IN_END);
