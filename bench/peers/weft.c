@@ -16,6 +16,8 @@
  *   fork_join n=                 fib by spawning
  *   sync n= pings= contended= contended_yield=   a lock and a semaphore taken and given back, a future
  *                                set and awaited, an event there and back, one lock for 8 tasks
+ *   echo port= work_us= hogs=    a server: what comes goes back, after so much work; hogs burn 10 ms and yield
+ *   source port= chunk=          a server that writes for ever
  *   pipeline n= limit= burn_us=  wait 2 ms on a timer, use 200 us of CPU, block for 1 ms
  *
  * threads= is the number of workers (2), pool= the most threads of the blocking pool; rt=ct runs in
@@ -28,28 +30,30 @@
 #include <time.h>
 #include <weft.h>
 
+#include "peer.h"
+
 static int argument_count;
 static char **arguments;
 
-static const char *argument_text(const char *key) {
+const char *argument_text(const char *key) {
   size_t n = strlen(key);
   for (int i = 2; i < argument_count; i++)
     if (!strncmp(arguments[i], key, n) && arguments[i][n] == '=') return arguments[i] + n + 1;
   return NULL;
 }
 
-static long argument(const char *key, long otherwise) {
+long argument(const char *key, long otherwise) {
   const char *text = argument_text(key);
   return text ? strtol(text, NULL, 10) : otherwise;
 }
 
-static uint64_t clock_ns(clockid_t clock) {
+uint64_t clock_ns(clockid_t clock) {
   struct timespec t;
   clock_gettime(clock, &t);
   return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static uint64_t now(void) {
+uint64_t now(void) {
   return clock_ns(CLOCK_MONOTONIC);
 }
 
@@ -58,7 +62,7 @@ static double ns_each(uint64_t since, long n) {
 }
 
 /* A benchmark whose calls fail has no figures. */
-static void must(int r, const char *what) {
+void must(int r, const char *what) {
   if (r >= 0) return;
   fprintf(stderr, "weft-peer: %s: %s (%s)\n", what, weft_strerror(r), weft_err_name(r));
   exit(1);
@@ -532,10 +536,20 @@ static const struct workload {
   const char *name;
   weft_fn fn;
 } workloads[] = {
-    {"spawn_join", spawn_join}, {"yield", yields},      {"queue", queue},
-    {"sleepers", sleepers},     {"timeout", timeouts},  {"blocking", blocking},
-    {"procpool", procpool},     {"noop", noop},         {"cpu", cpu},
-    {"fork_join", fork_join},   {"pipeline", pipeline}, {"sync", sync_objects},
+    {"spawn_join", spawn_join},
+    {"yield", yields},
+    {"queue", queue},
+    {"sleepers", sleepers},
+    {"timeout", timeouts},
+    {"blocking", blocking},
+    {"procpool", procpool},
+    {"noop", noop},
+    {"cpu", cpu},
+    {"fork_join", fork_join},
+    {"pipeline", pipeline},
+    {"sync", sync_objects},
+    {"echo", echo_server},
+    {"source", source_server},
 };
 
 static weft_fn find(const char *name) {
