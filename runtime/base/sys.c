@@ -22,6 +22,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "base/annotate.h"
+
 #include <weft/errors.h>
 
 static inline ssize_t code(ssize_t result) {
@@ -129,6 +131,15 @@ static int real_getrlimit(int resource, struct rlimit *ret) {
 
 /* ---- files and sockets ---- */
 
+/* glibc makes a cancellation point of pthread_cancel of each of these: four locked instructions around the
+ * call, about 20 ns of an echo's two. Nobody cancels a thread of weft that way. The checkers want to see
+ * the library's functions: what is written here happens before it is read there. */
+#if WEFT__NOTES || WEFT_VALGRIND
+#define DIRECT(call, ...) call(__VA_ARGS__)
+#else
+#define DIRECT(call, ...) syscall(SYS_##call, __VA_ARGS__)
+#endif
+
 static int real_open(const char *path, int flags, int mode) {
   return code_int(open(path, flags, mode));
 }
@@ -138,19 +149,19 @@ static int real_close(int fd) {
 }
 
 static ssize_t real_read(int fd, void *buf, size_t len) {
-  return code(read(fd, buf, len));
+  return code(DIRECT(read, fd, buf, len));
 }
 
 static ssize_t real_write(int fd, const void *buf, size_t len) {
-  return code(write(fd, buf, len));
+  return code(DIRECT(write, fd, buf, len));
 }
 
 static ssize_t real_readv(int fd, const struct iovec *iov, int n) {
-  return code(readv(fd, iov, n));
+  return code(DIRECT(readv, fd, iov, n));
 }
 
 static ssize_t real_writev(int fd, const struct iovec *iov, int n) {
-  return code(writev(fd, iov, n));
+  return code(DIRECT(writev, fd, iov, n));
 }
 
 static ssize_t real_preadv2(int fd, const struct iovec *iov, int n, off_t off, int flags) {
@@ -162,19 +173,19 @@ static ssize_t real_pwritev2(int fd, const struct iovec *iov, int n, off_t off, 
 }
 
 static ssize_t real_recv(int fd, void *buf, size_t len, int flags) {
-  return code(recv(fd, buf, len, flags));
+  return code(DIRECT(recvfrom, fd, buf, len, flags, NULL, NULL));
 }
 
 static ssize_t real_send(int fd, const void *buf, size_t len, int flags) {
-  return code(send(fd, buf, len, flags));
+  return code(DIRECT(sendto, fd, buf, len, flags, NULL, 0));
 }
 
 static ssize_t real_recvmsg(int fd, struct msghdr *msg, int flags) {
-  return code(recvmsg(fd, msg, flags));
+  return code(DIRECT(recvmsg, fd, msg, flags));
 }
 
 static ssize_t real_sendmsg(int fd, const struct msghdr *msg, int flags) {
-  return code(sendmsg(fd, msg, flags));
+  return code(DIRECT(sendmsg, fd, msg, flags));
 }
 
 static int real_pipe2(int fds[2], int flags) {
@@ -202,7 +213,7 @@ static int real_connect(int fd, const struct sockaddr *addr, socklen_t len) {
 }
 
 static int real_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags) {
-  return code_int(accept4(fd, addr, len, flags));
+  return code_int(DIRECT(accept4, fd, addr, len, flags));
 }
 
 static int real_shutdown(int fd, int how) {
