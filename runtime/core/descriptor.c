@@ -3,9 +3,9 @@
 #include <poll.h>
 #include <string.h>
 
-#include "base/memory.h"
 #include "base/sim.h"
 #include "base/sys.h"
+#include "core/descriptor_pool.h"
 #include "core/park.h"
 #include "core/pollset.h"
 #include "core/ready.h"
@@ -15,69 +15,10 @@
 static const struct weft__wait_kind waits_to_read = {"something to read"};
 static const struct weft__wait_kind waits_to_write = {"room to write"};
 
-/* ---- the memory ---- */
-
-enum { PER_SLAB = 64 };
-
-struct slab {
-  struct slab *next;
-  struct weft__descriptor descriptors[PER_SLAB];
-};
-
-/* Of the process, and never given back: an event may come at any time. The lock comes after a
- * descriptor's. */
-static struct {
-  struct weft__spin lock; /* guards all of it, and the lists of the homes */
-  struct weft__list free; /* the ones used last first; self-linked or zeroed when empty */
-  struct slab *slabs;
-  unsigned open;
-} pool;
-
-static int add_slab(void) {
-  struct slab *s = weft__zalloc(sizeof *s);
-  if (!s) return WEFT_ENOMEM;
-  weft__spin_lock(&pool.lock);
-  if (!pool.free.next) weft__list_init(&pool.free);
-  s->next = pool.slabs;
-  pool.slabs = s;
-  for (int i = 0; i < PER_SLAB; i++) weft__list_push_back(&pool.free, &s->descriptors[i].link);
-  weft__spin_unlock(&pool.lock);
-  return 0;
-}
-
-static int take_memory(struct weft__descriptor **ret) {
-  for (;;) {
-    weft__spin_lock(&pool.lock);
-    struct weft__list *l = pool.free.next ? weft__list_pop_front(&pool.free) : NULL;
-    if (l) pool.open++;
-    weft__spin_unlock(&pool.lock);
-    if (l) {
-      *ret = weft__container_of(l, struct weft__descriptor, link);
-      return 0;
-    }
-    int r = add_slab();
-    if (r < 0) return r;
-  }
-}
-
-static void give_memory(struct weft__descriptor *d) {
-  weft__spin_lock(&pool.lock);
-  weft__list_push_front(&pool.free, &d->link);
-  pool.open--;
-  weft__spin_unlock(&pool.lock);
-}
-
-unsigned weft__descriptors_open(void) {
-  weft__spin_lock(&pool.lock);
-  unsigned n = pool.open;
-  weft__spin_unlock(&pool.lock);
-  return n;
-}
-
 int weft__descriptor_open(struct weft__descriptor **ret, int fd, unsigned can,
                           void (*gone)(void *owner), void *owner) {
   struct weft__descriptor *d;
-  int r = take_memory(&d);
+  int r = weft__descriptor_alloc(&d);
   if (r < 0) return r;
   /* An event for who had the memory before may be under way. */
   weft__spin_lock(&d->lock);
@@ -101,23 +42,6 @@ int weft__descriptor_open(struct weft__descriptor **ret, int fd, unsigned can,
 
 /* ---- the home ---- */
 
-static void home_add(struct weft__descriptor *d, struct weft__loop *home) {
-  weft__spin_lock(&pool.lock);
-  weft__list_push_back(&home->descriptors, &d->link);
-  weft__spin_unlock(&pool.lock);
-  d->home = home;
-}
-
-/* With d's lock: the home lives while d is in its list. */
-static void home_remove(struct weft__descriptor *d) {
-  if (!d->home) return;
-  weft__spin_lock(&pool.lock);
-  weft__list_remove(&d->link);
-  weft__spin_unlock(&pool.lock);
-  if (!d->simulated) weft__pollset_lower(&d->home->set);
-  d->home = NULL;
-}
-
 /* Fill before spread: while its worker has rest now and then, a loop takes all that begins there, since
  * the more of them one look finds the less each costs, and the others help by stealing tasks. A busy
  * one sends what is new to the loop that has the fewest. */
@@ -138,7 +62,7 @@ static int find_home(struct weft__descriptor *d) {
     int r = weft__pollset_add(&home->set, d->fd, d, d->age);
     if (r < 0) return r;
   }
-  home_add(d, home);
+  weft__descriptor_settle(d, home);
   return 0;
 }
 
@@ -283,7 +207,7 @@ static void end_if_out(struct weft__descriptor *d) {
   int fd = out ? d->fd : -1;
   if (out) {
     d->fd = -1;
-    home_remove(d);
+    weft__descriptor_unsettle(d);
   }
   void (*gone)(void *) = d->gone;
   void *owner = d->owner;
@@ -293,7 +217,7 @@ static void end_if_out(struct weft__descriptor *d) {
     weft__room_made();
   }
   if (!freed) return;
-  give_memory(d);
+  weft__descriptor_recycle(d);
   if (gone) gone(owner);
 }
 
@@ -327,22 +251,14 @@ void weft__descriptor_free(struct weft__descriptor *d) {
   set_end(d, WEFT__DESCRIPTOR_CLOSED | WEFT__DESCRIPTOR_FREED);
 }
 
-static struct weft__descriptor *first_of(struct weft__loop *home) {
-  weft__spin_lock(&pool.lock);
-  struct weft__list *l = home->descriptors.next;
-  if (l == &home->descriptors) l = NULL;
-  weft__spin_unlock(&pool.lock);
-  return l ? weft__container_of(l, struct weft__descriptor, link) : NULL;
-}
-
 /* Who waits on a worker of another runtime tries, and finds another home. */
 void weft__descriptors_leave_home(struct weft__loop *home) {
   struct weft__descriptor *d;
-  while ((d = first_of(home)) != NULL) {
+  while ((d = weft__descriptor_at(home)) != NULL) {
     struct woken woken = {.n = 0};
     weft__spin_lock(&d->lock);
     if (d->home == home) {
-      home_remove(d);
+      weft__descriptor_unsettle(d);
       for (int way = 0; way < 2; way++)
         if (d->waiter[way]) wake(d, way, &woken);
       for (int way = 0; way < 2; way++) weft__store_release_u32(&d->ready[way], 1);
