@@ -2,7 +2,7 @@
  * asyncio: create_subprocess_exec, create_subprocess_shell, asyncio.subprocess.Process.
  *
  *   weft_process *p;
- *   weft_process_opts opts = {.out = {WEFT_STDIO_PIPE}};
+ *   weft_process_opts opts = {.out = WEFT_STDIO_PIPE};
  *   int r = weft_process_spawn(&p, (const char *const[]){"ls", "-l", NULL}, &opts);
  *   if (r < 0) return r;                                     (WEFT_ENOENT: there is no such program)
  *   char *line;
@@ -48,24 +48,19 @@ typedef struct weft_process weft_process;
 /* ---- starting ---- */
 
 /* What a child gets as its standard input, output or error. */
-typedef enum weft_stdio_kind {
+typedef enum weft_stdio {
   WEFT_STDIO_INHERIT = 0, /* the program's own */
   WEFT_STDIO_PIPE,        /* a pipe: weft_process_stdin, _stdout, _stderr are this side of it */
   WEFT_STDIO_NULL,        /* /dev/null. asyncio: DEVNULL */
-  WEFT_STDIO_FD,     /* the descriptor .fd, which stays the program's and must be open until the
-                             spawn returns */
+  WEFT_STDIO_FD,     /* the descriptor .in_fd, .out_fd or .err_fd, which stays the program's and
+                             must be open until the spawn returns */
   WEFT_STDIO_STDOUT, /* standard error only: wherever standard output goes. asyncio: STDOUT */
-} weft_stdio_kind;
-
-/* .out = {WEFT_STDIO_PIPE}, .err = {WEFT_STDIO_FD, log_fd} */
-typedef struct weft_stdio {
-  weft_stdio_kind kind;
-  int fd;
 } weft_stdio;
 
 /* Every field may be left zero. */
 typedef struct weft_process_opts {
   weft_stdio in, out, err;
+  int in_fd, out_fd, err_fd; /* of WEFT_STDIO_FD */
   const char *program; /* the file to run; default: the first argument. Without a slash it is looked
                              for in the PATH of this program */
   const char *const

@@ -36,14 +36,14 @@ int weft__process_enter(struct weft_process *p, struct weft__task *t) {
 
 /* ---- spawning ---- */
 
-static bool is_stdio(const weft_stdio *how, bool may_be_stdout) {
-  switch (how->kind) {
+static bool is_stdio(weft_stdio how, int fd, bool may_be_stdout) {
+  switch (how) {
   case WEFT_STDIO_INHERIT:
   case WEFT_STDIO_PIPE:
   case WEFT_STDIO_NULL:
     return true;
   case WEFT_STDIO_FD:
-    return how->fd >= 0;
+    return fd >= 0;
   case WEFT_STDIO_STDOUT:
     return may_be_stdout;
   }
@@ -54,7 +54,8 @@ static bool are_valid(const char *const *argv, const weft_process_opts *opts) {
   if (!argv || !argv[0] || (opts->nfds > 0 && !opts->fds)) return false;
   for (size_t i = 0; i < opts->nfds; i++)
     if (opts->fds[i] < WEFT__STDIO) return false;
-  return is_stdio(&opts->in, false) && is_stdio(&opts->out, false) && is_stdio(&opts->err, true) &&
+  return is_stdio(opts->in, opts->in_fd, false) && is_stdio(opts->out, opts->out_fd, false) &&
+         is_stdio(opts->err, opts->err_fd, true) &&
          opts->new_session + opts->new_group + (opts->group != 0) <= 1 && opts->group >= 0 &&
          opts->grace >= 0;
 }

@@ -28,8 +28,12 @@ struct start {
 
 /* ---- what the child is given ---- */
 
-static const weft_stdio *stdio_of(const weft_process_opts *opts, int i) {
-  return i == WEFT__STDIN ? &opts->in : i == WEFT__STDOUT ? &opts->out : &opts->err;
+static weft_stdio stdio_of(const weft_process_opts *opts, int i) {
+  return i == WEFT__STDIN ? opts->in : i == WEFT__STDOUT ? opts->out : opts->err;
+}
+
+static int fd_of(const weft_process_opts *opts, int i) {
+  return i == WEFT__STDIN ? opts->in_fd : i == WEFT__STDOUT ? opts->out_fd : opts->err_fd;
 }
 
 /* A pipe of which the child gets one end and p the other. */
@@ -62,10 +66,10 @@ static int give(struct start *s, int i, int fd) {
 static int prepare(struct start *s, const void *site) {
   for (int i = 0; i < WEFT__STDIO; i++) s->source[i] = s->own[i] = -1;
   for (int i = 0; i < WEFT__STDIO; i++) {
-    const weft_stdio *how = stdio_of(s->opts, i);
-    int r = how->kind == WEFT_STDIO_PIPE ? open_pipe(s, i, site)
-            : how->kind == WEFT_STDIO_FD ? give(s, i, how->fd)
-                                         : 0;
+    weft_stdio how = stdio_of(s->opts, i);
+    int r = how == WEFT_STDIO_PIPE ? open_pipe(s, i, site)
+            : how == WEFT_STDIO_FD ? give(s, i, fd_of(s->opts, i))
+                                   : 0;
     if (r < 0) return r;
   }
   return 0;
@@ -81,7 +85,7 @@ static void close_own(struct start *s) {
 static int add_stdio(const struct start *s, posix_spawn_file_actions_t *actions) {
   for (int i = 0; i < WEFT__STDIO; i++) {
     int r = 0;
-    enum weft_stdio_kind kind = stdio_of(s->opts, i)->kind;
+    weft_stdio kind = stdio_of(s->opts, i);
     if (s->source[i] >= 0)
       r = posix_spawn_file_actions_adddup2(actions, s->source[i], i);
     else if (kind == WEFT_STDIO_NULL)

@@ -14,8 +14,8 @@
 #include "task_test.h"
 
 static const weft_process_opts with_pipes = {
-    .in = {WEFT_STDIO_PIPE}, .out = {WEFT_STDIO_PIPE}, .err = {WEFT_STDIO_PIPE}};
-static const weft_process_opts with_output = {.in = {WEFT_STDIO_NULL}, .out = {WEFT_STDIO_PIPE}};
+    .in = WEFT_STDIO_PIPE, .out = WEFT_STDIO_PIPE, .err = WEFT_STDIO_PIPE};
+static const weft_process_opts with_output = {.in = WEFT_STDIO_NULL, .out = WEFT_STDIO_PIPE};
 
 static inline weft_process *start_script(const char *script, const weft_process_opts *opts) {
   weft_process *p = NULL;
@@ -27,7 +27,7 @@ static inline weft_process *start_script(const char *script, const weft_process_
 static inline weft_process *start_endless(const char *traps, const weft_process_opts *opts) {
   char script[256], *line = NULL;
   weft_process_opts o = opts ? *opts : with_output;
-  o.out = (weft_stdio){WEFT_STDIO_PIPE, 0};
+  o.out = WEFT_STDIO_PIPE;
   snprintf(script, sizeof script, "%s echo ready; while :; do sleep 1 & wait $!; done", traps);
   weft_process *p = start_script(script, &o);
   if (p && CHECK_INT(weft_read_line(weft_process_stdout(p), &line), 6)) CHECK_STR(line, "ready\n");

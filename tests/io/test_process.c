@@ -80,7 +80,7 @@ TASK_TEST(the_program_may_be_another_than_the_first_argument) {
 static int try_to_start(const char *program, const char *cwd) {
   weft_process *p = (weft_process *)(void *)&p, *before = p;
   int r = weft_process_spawn(&p, (const char *const[]){program, NULL},
-                             &(weft_process_opts){.cwd = cwd, .out = {WEFT_STDIO_PIPE}});
+                             &(weft_process_opts){.cwd = cwd, .out = WEFT_STDIO_PIPE});
   CHECK(r < 0 && p == before);
   return r;
 }
@@ -204,8 +204,7 @@ TASK_TEST(its_signals_are_at_their_default_and_none_is_blocked) {
 
 TASK_TEST(nothing_comes_from_null_and_what_goes_there_is_lost) {
   weft_process_output out = {0};
-  weft_process_opts opts = {
-      .in = {WEFT_STDIO_NULL}, .out = {WEFT_STDIO_NULL}, .err = {WEFT_STDIO_PIPE}};
+  weft_process_opts opts = {.in = WEFT_STDIO_NULL, .out = WEFT_STDIO_NULL, .err = WEFT_STDIO_PIPE};
   weft_process *p = start_script("cat; echo lost; echo kept >&2", &opts);
   if (!p) return;
   CHECK_PTR(weft_process_stdin(p), NULL);
@@ -219,7 +218,7 @@ TASK_TEST(nothing_comes_from_null_and_what_goes_there_is_lost) {
 TASK_TEST(errors_may_go_where_the_output_goes) {
   char got[64];
   weft_process_opts opts = with_output;
-  opts.err.kind = WEFT_STDIO_STDOUT;
+  opts.err = WEFT_STDIO_STDOUT;
   run_script("echo one; echo two >&2; echo three", &opts, got, sizeof got);
   CHECK_STR(got, "one\ntwo\nthree\n");
 }
@@ -229,7 +228,7 @@ TASK_TEST(it_may_read_and_write_given_descriptors) {
   int in = memfd_create("in", MFD_CLOEXEC), out = memfd_create("out", MFD_CLOEXEC);
   CHECK_INT(write(in, "content", 7), 7);
   CHECK_INT(lseek(in, 0, SEEK_SET), 0);
-  weft_process_opts opts = {.in = {WEFT_STDIO_FD, in}, .out = {WEFT_STDIO_FD, out}};
+  weft_process_opts opts = {.in = WEFT_STDIO_FD, .in_fd = in, .out = WEFT_STDIO_FD, .out_fd = out};
   weft_process *p = start_script("tr a-z A-Z", &opts);
   CHECK_INT(weft_process_wait(p, NULL), 0);
   CHECK_INT(weft_process_close(p), 0);
@@ -250,9 +249,12 @@ TASK_TEST(the_own_standard_streams_may_change_places) {
   }
   int fds[2];
   CHECK_INT(pipe2(fds, O_CLOEXEC), 0);
-  weft_process_opts opts = {.in = {WEFT_STDIO_FD, 1},
-                            .out = {WEFT_STDIO_FD, 2},
-                            .err = {WEFT_STDIO_FD, 0},
+  weft_process_opts opts = {.in = WEFT_STDIO_FD,
+                            .in_fd = 1,
+                            .out = WEFT_STDIO_FD,
+                            .out_fd = 2,
+                            .err = WEFT_STDIO_FD,
+                            .err_fd = 0,
                             .fds = &fds[1],
                             .nfds = 1};
   char script[256];
@@ -319,10 +321,10 @@ TASK_TEST(options_that_make_no_sense_are_einval) {
   static const char *const argv[] = {"true", NULL}, *const none[] = {NULL};
   static const int standard[] = {2};
   const weft_process_opts bad[] = {
-      {.in = {WEFT_STDIO_STDOUT}},
-      {.out = {WEFT_STDIO_STDOUT}},
-      {.out = {WEFT_STDIO_FD, -1}},
-      {.err = {(weft_stdio_kind)77}},
+      {.in = WEFT_STDIO_STDOUT},
+      {.out = WEFT_STDIO_STDOUT},
+      {.out = WEFT_STDIO_FD, .out_fd = -1},
+      {.err = (weft_stdio)77},
       {.new_session = true, .new_group = true},
       {.new_group = true, .group = 1},
       {.group = -1},
@@ -343,7 +345,7 @@ TASK_TEST(a_descriptor_that_is_not_open_is_ebadf) {
   weft_process *p = NULL;
   static const char *const argv[] = {"true", NULL};
   static const int closed[] = {777};
-  CHECK_INT(weft_process_spawn(&p, argv, &(weft_process_opts){.out = {WEFT_STDIO_FD, 777}}),
+  CHECK_INT(weft_process_spawn(&p, argv, &(weft_process_opts){.out = WEFT_STDIO_FD, .out_fd = 777}),
             WEFT_EBADF);
   CHECK_INT(weft_process_spawn(&p, argv, &(weft_process_opts){.fds = closed, .nfds = 1}),
             WEFT_EBADF);

@@ -134,6 +134,7 @@ static int leave_open(void *arg) {
 static void what_is_open_at_the_end_of_the_run_is_ended(void **state) {
   (void)state;
   struct left left = {{0}, NULL};
+  CHECK_INT(weft_run(return_zero, NULL, NULL), 0); /* libuv keeps two of its first run */
   int open_before = count_open();
   CHECK_INT(weft_run(leave_open, &left, NULL), 0);
   for (int i = 0; i < 3; i++) CHECK(left.pid[i] > 0 && is_gone(left.pid[i]));
