@@ -36,6 +36,7 @@
  *   weft/file.h      files: open, read, write, whole files
  *   weft/fs.h        the file system by path: names, directories, copies
  *   weft/server.h    servers: listening, accepting, a task for each connection, and their end
+ *   weft/std.h       stdin, stdout and stderr as streams; terminals
  *   weft/stream.h    streams: reading and writing over sockets, pipes, terminals
  * Other threads and processes
  *   weft/offload.h   calls that block (threads) and jobs that must be isolated (processes)
@@ -97,6 +98,7 @@
 #include <weft/scope.h>
 #include <weft/server.h>
 #include <weft/sim.h>
+#include <weft/std.h>
 #include <weft/strand.h>
 #include <weft/stream.h>
 #include <weft/submit.h>

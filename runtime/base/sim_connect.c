@@ -118,11 +118,14 @@ static bool choose_port(struct weft__sim_name *n) {
   return false;
 }
 
-/* Of a client that is not bound. (Two of them may get the same: nobody can tell.) */
+/* Of a client that is not bound. (Two of them may get the same: nobody can tell. But not the server's, which
+ * would be a connection with itself.) */
 static void name_client(struct weft__sim_name *n, const struct weft__sim_name *server) {
   if (family_of(server) == AF_UNIX) return;
   copy_name(n, server);
-  *port_of(n) = htons((uint16_t)(FIRST_PORT + weft__sim_draw(UINT16_MAX - FIRST_PORT)));
+  uint16_t port = (uint16_t)(FIRST_PORT + weft__sim_draw(UINT16_MAX - FIRST_PORT));
+  if (htons(port) == *port_of(n)) port++;
+  *port_of(n) = htons(port);
 }
 
 /* ---- making, binding, listening ---- */
@@ -132,8 +135,7 @@ static int net_socket(int domain, int type, int protocol) {
   bool known = domain == AF_INET || domain == AF_INET6 || domain == AF_UNIX;
   if (!weft__sim_here() || !known || (type & ~options) != SOCK_STREAM)
     return weft__sys_real.socket(domain, type, protocol);
-  if (protocol != 0 && (domain == AF_UNIX || protocol != IPPROTO_TCP))
-    return WEFT_EPROTONOSUPPORT;
+  if (protocol != 0 && (domain == AF_UNIX || protocol != IPPROTO_TCP)) return WEFT_EPROTONOSUPPORT;
   weft__point();
   struct weft__sim_fd *f;
   int status = O_RDWR | (options & SOCK_NONBLOCK ? O_NONBLOCK : 0);

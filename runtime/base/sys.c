@@ -431,6 +431,10 @@ static int real_tcsetattr(int fd, int when, const struct termios *mode) {
   return code_int(tcsetattr(fd, when, mode));
 }
 
+static int real_pty_number(int fd, unsigned *ret) {
+  return code_int(ioctl(fd, TIOCGPTN, ret));
+}
+
 static int real_tty_size(int fd, struct winsize *ret) {
   return code_int(ioctl(fd, TIOCGWINSZ, ret));
 }

@@ -45,7 +45,7 @@ struct winsize;
  *   thread_name     pthread_setname_np
  *   getaddrinfo, getnameinfo  return WEFT_EAI_* codes, or what the system said; they may block for long
  *   freeaddrinfo    0
- *   tty_size        ioctl(TIOCGWINSZ)
+ *   tty_size, pty_number      ioctl(TIOCGWINSZ), ioctl(TIOCGPTN)
  *   peek            process_vm_readv of the own process: copies what is mapped from there on, up to len bytes and
  *                   two pages,
  *                   past the checkers; WEFT_EFAULT where nothing is
@@ -153,6 +153,7 @@ struct winsize;
     (type, id, ret, options, usage))                                                               \
   X(tcgetattr, int, (int fd, struct termios *ret), (fd, ret))                                      \
   X(tcsetattr, int, (int fd, int when, const struct termios *mode), (fd, when, mode))              \
+  X(pty_number, int, (int fd, unsigned *ret), (fd, ret))                                           \
   X(tty_size, int, (int fd, struct winsize *ret), (fd, ret))                                       \
   X(peek, ssize_t, (const void *from, void *buf, size_t len), (from, buf, len))
 

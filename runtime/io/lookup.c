@@ -86,19 +86,26 @@ static void lane_release(struct weft__lane *lane) {
   if (last) lane_free(lane);
 }
 
-/* The runtime's lane, which is not closed before lane_leave. */
-static struct weft__lane *lane_enter(struct weft__runtime *rt, bool make) {
-  struct weft__lane *made = NULL;
-  if (make && !weft__load_relaxed_ptr(&rt->lookups) && !(made = lane_make(rt))) return NULL;
+/* The runtime's lane, or the one that was made for it. */
+static struct weft__lane *lane_find(struct weft__runtime *rt, struct weft__lane *made) {
   weft__spin_lock(&makers);
   struct weft__lane *lane = weft__load_relaxed_ptr(&rt->lookups);
-  bool first = !lane && made;
-  if (first) weft__store_relaxed_ptr(&rt->lookups, lane = made);
+  if (!lane) weft__store_relaxed_ptr(&rt->lookups, lane = made);
   if (lane) lane->users++;
   weft__spin_unlock(&makers);
-  if (first)
+  return lane;
+}
+
+/* The same; it is not closed before lane_leave. */
+static struct weft__lane *lane_enter(struct weft__runtime *rt, bool make) {
+  struct weft__lane *lane = lane_find(rt, NULL), *made = NULL;
+  if (lane || !make) return lane;
+  made = lane_make(rt);
+  if (!made) return NULL;
+  lane = lane_find(rt, made);
+  if (lane == made)
     weft__closer_add(&rt->closers, &lane->closer);
-  else if (made)
+  else
     lane_free(made);
   return lane;
 }

@@ -89,7 +89,20 @@ static inline int place_accept(struct place *p) {
   return fd;
 }
 
-/* The same as a stream. */
+/* All that there are now are dropped; how many. */
+static inline int place_drop_all(struct place *p) {
+  int fd, n = 0;
+  while ((fd = weft__sys_accept4(p->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0 ||
+         fd == WEFT_EINTR) {
+    if (fd == WEFT_EINTR) continue;
+    weft__sys_close(fd);
+    n++;
+  }
+  CHECK_INT(fd, WEFT_EAGAIN);
+  return n;
+}
+
+/* The next one as a stream. */
 static inline weft_stream *place_accept_stream(struct place *p) {
   weft_stream *s = NULL;
   CHECK_INT(weft_stream_from_fd(&s, place_accept(p)), 0);

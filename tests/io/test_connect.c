@@ -8,15 +8,15 @@
 #include "places.h"
 #include "task_test.h"
 
-/* Bytes go both ways. */
+/* Bytes go both ways: one at a time, since a buffer may have room for one only. */
 static void expect_connected(weft_stream *a, weft_stream *b) {
-  char buf[8] = "";
-  CHECK_INT(weft_write(a, "ping", 4), 0);
-  CHECK_INT(weft_read_exactly(b, buf, 4), 4);
-  CHECK_STR(buf, "ping");
-  CHECK_INT(weft_write(b, "pong", 4), 0);
-  CHECK_INT(weft_read_exactly(a, buf, 4), 4);
-  CHECK_STR(buf, "pong");
+  char c = 0;
+  CHECK_INT(weft_write(a, "1", 1), 0);
+  CHECK_INT(weft_read(b, &c, 1), 1);
+  CHECK_INT(c, '1');
+  CHECK_INT(weft_write(b, "2", 1), 0);
+  CHECK_INT(weft_read(a, &c, 1), 1);
+  CHECK_INT(c, '2');
 }
 
 struct connecting {
@@ -198,7 +198,7 @@ TASK_TEST(a_cancel_that_was_there_before_is_answered_first) {
   weft_cancel(self);
   CHECK_INT(connect_to(&c), WEFT_ECANCELED);
   weft_cancel_catch();
-  CHECK_INT(weft__sys_accept4(p.fd, NULL, NULL, SOCK_NONBLOCK), WEFT_EAGAIN);
+  CHECK_INT(place_drop_all(&p), 0);
   place_close(&p);
 }
 
@@ -207,17 +207,16 @@ TASK_TEST(a_cancel_and_a_connection_may_meet) {
   struct place p = place_listening();
   int before = open_sockets();
   for (int i = 0; i < count(100) && !weft_test_failed(); i++) {
-    struct connecting c = {.addr = &p.addr};
+    struct connecting c = {.addr = &p.addr, .code = 1};
     weft_task t = weft_spawn(connect_to, &c, NULL);
     for (int turn = 0; turn < i % 4; turn++) weft_yield();
     weft_cancel(t);
     int r = weft_await(t);
     CHECK(r == 0 || r == WEFT_ECANCELED);
     if (c.stream) weft_stream_close(c.stream);
-    CHECK_INT(c.stream != NULL, c.code == 0);
-    int fd;
-    while ((fd = weft__sys_accept4(p.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
-      weft__sys_close(fd);
+    CHECK_INT(c.stream != NULL,
+              c.code == 0); /* a task that was cancelled too late has its stream */
+    place_drop_all(&p);
   }
   CHECK_INT(open_sockets(), before);
   place_close(&p);
