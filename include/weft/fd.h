@@ -10,7 +10,9 @@
  * The descriptor stays the library's: weft neither reads, writes nor closes it, and does not change
  * its flags. A wait costs one system call (epoll_ctl), however often it is repeated; the library may
  * close the descriptor between two waits, and its number may come back as another file, without
- * telling anybody. Regular files are always ready and cannot be waited for: weft/file.h.
+ * telling anybody. Not for the descriptor of an open stream (weft_stream_fd), which has its own waits:
+ * weft_wait_readable, weft_wait_writable. Regular files are always ready and cannot be waited for:
+ * weft/file.h.
  */
 #ifndef WEFT_FD_H
 #define WEFT_FD_H

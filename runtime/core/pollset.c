@@ -53,9 +53,12 @@ void weft__pollset_fini(struct weft__pollset *s) {
   weft__sys_close(s->fd);
 }
 
+/* One that has been waited for by its number is in the set already. */
 int weft__pollset_add(struct weft__pollset *s, int fd, void *descriptor, uint16_t age) {
-  int r = add(s, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-              tag(descriptor, WEFT__POLL_DESCRIPTOR, age));
+  uint32_t events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  uint64_t data = tag(descriptor, WEFT__POLL_DESCRIPTOR, age);
+  int r = add(s, EPOLL_CTL_ADD, fd, events, data);
+  if (r == WEFT_EEXIST) r = add(s, EPOLL_CTL_MOD, fd, events, data);
   if (r == 0) weft__pollset_raise(s);
   return r;
 }

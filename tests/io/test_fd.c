@@ -8,6 +8,7 @@
 #include <weft.h>
 
 #include "counts.h"
+#include "parked.h"
 #include "task_test.h"
 
 static void make_pair(int fds[2]) {
@@ -100,6 +101,24 @@ TASK_TEST(a_cancelled_or_late_wait_leaves_nothing_behind) {
   }
 }
 
+static int read_one(void *s) {
+  char c = 0;
+  return weft_read(s, &c, 1) == 1 ? c : -1;
+}
+
+TASK_TEST(what_was_waited_for_may_become_a_stream) {
+  int fds[2];
+  weft_stream *s = NULL;
+  make_pair(fds);
+  CHECK_INT(weft_fd_wait(fds[0], WEFT_FD_WRITE), WEFT_FD_WRITE);
+  if (!CHECK_INT(weft_stream_from_fd(&s, fds[0]), 0)) return;
+  weft_task t = spawn_parked(read_one, s);
+  CHECK_INT(write(fds[1], "x", 1), 1);
+  CHECK_INT(weft_await(t), 'x');
+  CHECK_INT(weft_stream_close(s), 0);
+  CHECK_INT(close(fds[1]), 0);
+}
+
 static void outside_of_a_task_there_is_no_wait(void **state) {
   (void)state;
   CHECK_INT(weft_fd_wait(0, WEFT_FD_READ), WEFT_ENOTASK);
@@ -112,6 +131,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_eventfd_can_be_waited_for),
     cmocka_unit_test(a_timerfd_can_be_waited_for),
     cmocka_unit_test(a_cancelled_or_late_wait_leaves_nothing_behind),
+    cmocka_unit_test(what_was_waited_for_may_become_a_stream),
     cmocka_unit_test(outside_of_a_task_there_is_no_wait),
 };
 
