@@ -14,6 +14,8 @@
  * result. It has copies of all it was asked, so whatever the caller does with its memory is fine.
  * One that is still running when the run ends is left behind after a tenth of a second, which the log
  * says; it keeps nothing of the runtime.
+ *
+ * In a simulation (weft/sim.h) the resolver is the system's all the same; it takes no virtual time.
  */
 #ifndef WEFT_DNS_H
 #define WEFT_DNS_H

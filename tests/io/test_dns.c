@@ -1,5 +1,6 @@
 /* Names: numbers at once, the others on threads of their own, and what becomes of a lookup that nobody
  * waits for any more. */
+#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 #include <weft.h>
@@ -218,6 +219,20 @@ TASK_TEST(a_cancel_is_answered_while_the_resolver_is_stuck) {
   resolver_end();
 }
 
+TASK_TEST(what_a_lookup_waits_for_has_a_name) {
+  struct asking a = {.host = "stuck.test"};
+  char line[512] = "";
+  resolver_begin();
+  weft_task t = weft_spawn(ask, &a, NULL);
+  wait_inside(1);
+  wait_until_parked(t);
+  CHECK(weft_task_describe(t, line, sizeof line) > 0);
+  CHECK(strstr(line, "a name lookup") != NULL);
+  resolver_open_gate();
+  CHECK_INT(weft_await(t), 2);
+  resolver_end();
+}
+
 TASK_TEST(an_abandoned_lookup_has_copies_of_its_arguments) {
   char host[] = "stuck.test";
   struct asking a = {.host = host};
@@ -398,14 +413,24 @@ static int leave_one_waiting(void *arg) {
   return 0;
 }
 
+static int count_threads(void) {
+  DIR *d = opendir("/proc/self/task");
+  int n = 0;
+  if (!d) return -1;
+  while (readdir(d)) n++;
+  closedir(d);
+  return n;
+}
+
 static void a_run_ends_although_a_lookup_is_stuck(void **state) {
   (void)state;
   struct asking a = {.host = "stuck.test"};
+  int threads = count_threads();
   CHECK_INT(weft_run(leave_one_waiting, &a, NULL), 0);
   CHECK_INT(a.code, WEFT_ECANCELED);
   CHECK_INT(atomic_load(&resolver.left), 0); /* it is still there */
   resolver_open_gate();
-  while (atomic_load(&resolver.left) < 1) latch_turn_thread();
+  while (atomic_load(&resolver.left) < 1 || count_threads() > threads) latch_turn_thread();
   resolver_end();
 }
 
@@ -471,6 +496,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_name_that_does_not_fit_is_not_written),
     cmocka_unit_test(a_deadline_is_answered_while_the_resolver_is_stuck),
     cmocka_unit_test(a_cancel_is_answered_while_the_resolver_is_stuck),
+    cmocka_unit_test(what_a_lookup_waits_for_has_a_name),
     cmocka_unit_test(an_abandoned_lookup_has_copies_of_its_arguments),
     cmocka_unit_test(one_that_has_no_thread_yet_is_withdrawn),
     cmocka_unit_test(abandoned_lookups_keep_no_other_waiting),
