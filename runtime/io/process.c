@@ -203,8 +203,8 @@ weft_awaitable weft_process_awaitable(weft_process *p) {
 
 /* ---- signals ---- */
 
-/* A pidfd cannot mean another process. Without one the number is the child's until it is reaped, which is
- * done under the lock. */
+/* A pidfd cannot mean another process. Without one the number is the child's until it is reaped,
+ * which is done under the lock. */
 static int send_signal(struct weft_process *p, int sig) {
   int pidfd = p->ends ? weft__descriptor_fd(p->ends) : p->pidfd;
   int r = WEFT_ENOSYS;

@@ -1,13 +1,13 @@
 /* Child processes, inside.
  *
- * The end of a child is noticed by the poll set of a loop, through its pidfd (descriptor.h), without any
- * task: whoever is told of the event reaps the child, under the process' lock, and wakes all who wait.
- * Where that cannot be had a job of the blocking pool waits instead. Signals are sent under the same lock,
- * and only while the child is not reaped: so its number is its own.
+ * The end of a child is noticed by the poll set of a loop, through its pidfd (descriptor.h),
+ * without any task: whoever is told of the event reaps the child, under the process' lock, and
+ * wakes all who wait. Where that cannot be had a job of the blocking pool waits instead. Signals
+ * are sent under the same lock, and only while the child is not reaped: so its number is its own.
  *
- * Reference counts keep the object for calls that are under way while it is closed. Two references are
- * there from the beginning: the program's, which weft_process_close drops, and that of the closer, which
- * ends what is open when the run ends.
+ * Reference counts keep the object for calls that are under way while it is closed. Two references
+ * are there from the beginning: the program's, which weft_process_close drops, and that of the
+ * closer, which ends what is open when the run ends.
  */
 #ifndef WEFT_IO_PROCESS_H
 #define WEFT_IO_PROCESS_H
@@ -64,12 +64,13 @@ struct weft_process {
   } got[WEFT__STDIO]; /* [WEFT__STDIN] is unused */
 };
 
-/* Starts the child: fills pid and pidfd of p, which is new, and its streams. Suspends. process_start.c */
+/* Starts the child: fills pid and pidfd of p, which is new, and its streams. Suspends.
+ * process_start.c */
 int weft__process_start(struct weft_process *p, const char *const *argv,
                         const weft_process_opts *opts, const void *site);
 
-/* From now on its end is noticed. 0; or, when nobody can be had to notice it, an error: then the child is
- * dead. On a worker. process_watch.c */
+/* From now on its end is noticed. 0; or, when nobody can be had to notice it, an error: then the
+ * child is dead. On a worker. process_watch.c */
 int weft__process_watch(struct weft_process *p);
 
 /* Looks whether the child has ended, with the lock: true once it is over. */

@@ -1,5 +1,5 @@
-/* weft_process_communicate: up to three tasks, one for each pipe, the caller being one of them. What they
- * have done is kept in the process, so that a call which was cut can be made again.
+/* weft_process_communicate: up to three tasks, one for each pipe, the caller being one of them.
+ * What they have done is kept in the process, so that a call which was cut can be made again.
  */
 #include <weft/group.h>
 

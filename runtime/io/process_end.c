@@ -1,9 +1,9 @@
 /* The end of the object: by the program, or with the run.
  *
- * The closer may run while the program closes the process: a generator's body that is closed at the end
- * of the run may have opened one. So each of the two has a reference, and the object stays until no such
- * body can be left (gens.c): the closer ends the child in its first turn, and comes back as long as there
- * are generators.
+ * The closer may run while the program closes the process: a generator's body that is closed at
+ * the end of the run may have opened one. So each of the two has a reference, and the object stays
+ * until no such body can be left (gens.c): the closer ends the child in its first turn, and comes
+ * back as long as there are generators.
  */
 #include <signal.h>
 #include <sys/wait.h>

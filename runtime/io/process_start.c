@@ -1,6 +1,6 @@
-/* From the options of a spawn to posix_spawn, which takes no copy of this process and knows what exec in
- * the child failed with. It is called on a thread of the blocking pool: the thread that calls it waits
- * until the program was loaded.
+/* From the options of a spawn to posix_spawn, which takes no copy of this process and knows what
+ * exec in the child failed with. It is called on a thread of the blocking pool: the thread that
+ * calls it waits until the program was loaded.
  */
 #include <fcntl.h>
 #include <spawn.h>
@@ -104,8 +104,8 @@ static bool is_passed(const weft_process_opts *opts, int fd) {
   return false;
 }
 
-/* All that is not passed is closed: others may have opened it without close-on-exec. A descriptor that is
- * copied to itself loses close-on-exec. */
+/* All that is not passed is closed: others may have opened it without close-on-exec. A descriptor
+ * that is copied to itself loses close-on-exec. */
 static int add_descriptors(const weft_process_opts *opts, posix_spawn_file_actions_t *actions) {
   int next = WEFT__STDIO;
   for (size_t i = 0; i < opts->nfds; i++)
@@ -178,8 +178,8 @@ static int start_job(void *arg) {
     posix_spawnattr_destroy(&attr);
   }
   posix_spawn_file_actions_destroy(&actions);
-  /* Refused: the job that waits does without. It is not reaped yet, so the number is its own, unless
-   * the program takes the status of all children away. */
+  /* Refused: the job that waits does without. It is not reaped yet, so the number is its own,
+   * unless the program takes the status of all children away. */
   if (r == 0) s->p->pidfd = weft__sys_pidfd_open(s->p->pid, 0);
   return r;
 }

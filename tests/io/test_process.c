@@ -1,5 +1,5 @@
-/* Starting child processes: what they are, where they run, what they are given, what is told when they
- * cannot be started. */
+/* Starting child processes: what they are, where they run, what they are given, what is told when
+ * they cannot be started. */
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
