@@ -1,5 +1,5 @@
 /* Two streams, or a stream and a bare descriptor, that are connected with each other; for the tests of
- * streams. In a simulation they are of its network, unkind in all ways but resets. */
+ * streams. In a simulation they are of its network, unkind in all ways but resets and tiny buffers. */
 #ifndef WEFT_TEST_STREAM_PAIR_H
 #define WEFT_TEST_STREAM_PAIR_H
 
@@ -14,6 +14,12 @@
 #include "counts.h"
 #include "task_test.h"
 
+/* More than any buffer between two ends holds. */
+enum { LARGE_MOST = 1 << 20 };
+static inline size_t large_size(void) {
+  return counts_simulated() ? 150000 : LARGE_MOST;
+}
+
 struct pair {
   weft_stream *a, *b;
 };
@@ -23,6 +29,8 @@ static inline void be_without_resets(void) {
   weft__sim_net_rates(NULL);
   rates = *weft__sim_net_rates_now();
   rates.reset = 0;
+  rates.small = 0; /* who writes a line and then reads it does not wait in between */
+  rates.capacity = 65536;
   weft__sim_net_rates(&rates);
 }
 

@@ -6,8 +6,6 @@
 #include "parked.h"
 #include "stream_pair.h"
 
-enum { LARGE = 1 << 20 };
-
 static int read_one(void *arg) {
   char c;
   ssize_t n = weft_read(arg, &c, 1);
@@ -22,8 +20,8 @@ static int wait_for_bytes(void *arg) {
   return weft_wait_readable(arg);
 }
 static int write_large(void *arg) {
-  static char buf[LARGE];
-  return weft_write(arg, buf, sizeof buf);
+  static char buf[LARGE_MOST];
+  return weft_write(arg, buf, large_size());
 }
 static int write_one(void *arg) {
   return weft_write(arg, "x", 1);
@@ -82,10 +80,10 @@ TASK_TEST(an_abort_ends_the_calls_of_others) {
 /* With something buffered the close first waits for the turn, which the others give up. */
 TASK_TEST(a_close_that_flushes_ends_the_calls_of_others) {
   struct pair p = pair_open();
-  static char buf[LARGE];
+  static char buf[LARGE_MOST];
   fill_bytes(buf, 0, sizeof buf);
   weft_stream_counts c;
-  CHECK_INT(weft_write_buffered(p.a, buf, sizeof buf), 0);
+  CHECK_INT(weft_write_buffered(p.a, buf, large_size()), 0);
   CHECK_INT(weft_stream_count(p.a, &c), 0);
   CHECK(c.write_buffered > 0);
   weft_task reader = spawn_parked(read_line, p.a), writer = spawn_parked(write_one, p.a);
@@ -100,7 +98,7 @@ TASK_TEST(a_close_that_flushes_ends_the_calls_of_others) {
     got += (size_t)n;
   }
   CHECK_INT(n, 0);
-  CHECK_UINT(got, sizeof buf);
+  CHECK_UINT(got, large_size());
   CHECK_INT(weft_await(t), 0);
   CHECK_INT(weft_stream_close(p.b), 0);
 }
@@ -166,8 +164,8 @@ static int close_twice(void *arg) {
 /* One waits in its flush; the other is told so, and the memory is there until the first is done. */
 TASK_TEST(a_second_close_meanwhile_is_told_so) {
   struct pair p = pair_open();
-  static char buf[LARGE];
-  CHECK_INT(weft_write_buffered(p.a, buf, sizeof buf), 0);
+  static char buf[LARGE_MOST];
+  CHECK_INT(weft_write_buffered(p.a, buf, large_size()), 0);
   weft_task t = spawn_parked(close_twice, p.a);
   CHECK_INT(weft_stream_close(p.a), WEFT_ESTALE);
   CHECK_INT(weft_stream_abort(p.a), 0); /* which ends the flush */

@@ -7,6 +7,9 @@
 
 enum { PIECE = 10000, FULL = 4 << 20 };
 
+/* As much as is surely more than the socket takes. */
+#define MUCH (counts_simulated() ? (size_t)150000 : (size_t)1000000)
+
 /* Buffers until so many bytes are kept in the stream; returns how many were accepted. */
 static size_t keep_bytes(weft_stream *s, size_t kept) {
   char buf[PIECE];
@@ -104,7 +107,7 @@ static int write_lines(void *arg) {
   memset(line, 'a' + atomic_fetch_add(&next, 1) % 26, sizeof line);
   line[sizeof line - 1] = '\n';
   int r = 0;
-  for (int i = 0; i < 100 && r == 0; i++) {
+  for (int i = 0; i < count(100) && r == 0; i++) {
     r = i % 3 ? weft_write_buffered(s, line, sizeof line) : weft_write(s, line, sizeof line);
     if (r == 0 && i % 5 == 0) r = weft_drain(s);
   }
@@ -116,7 +119,7 @@ TASK_TEST(lines_of_many_do_not_mix) {
   struct pair p = pair_open();
   weft_group g = WEFT_GROUP_INIT;
   for (int i = 0; i < WRITERS; i++) weft_group_spawn(&g, write_lines, &p.a, NULL);
-  for (int k = 0; k < WRITERS * 100; k++) {
+  for (int k = 0; k < WRITERS * count(100); k++) {
     char *line = NULL;
     if (!CHECK_INT(weft_read_line(p.b, &line), 700)) break;
     for (int i = 1; i < 699; i++)
@@ -230,20 +233,27 @@ TASK_TEST(more_than_the_most_is_refused) {
 
 /* ---- errors ---- */
 
+static bool is_lost(int code) {
+  return code == WEFT_EPIPE || code == WEFT_ECONNRESET;
+}
+
 TASK_TEST(IO6_a_drain_after_the_connection_is_lost_says_so) {
   struct pair p = pair_open();
   keep_bytes(p.a, 100000);
   struct drainer d = {.s = p.a}, f = {.s = p.a};
   weft_task t = spawn_parked(drain_it, &d), tf = spawn_parked(flush_it, &f);
   CHECK_INT(weft_stream_close(p.b), 0);
-  int code = 0;
-  CHECK_INT(weft_task_wait(t, &code), 0);
-  CHECK(code == WEFT_EPIPE || code == WEFT_ECONNRESET);
-  CHECK_INT(weft_await(t), code);
-  CHECK_INT(weft_await(tf), code);
+  /* In a simulation the news travels, and what is sent until then vanishes. */
+  int a = weft_await(t), b = weft_await(tf);
+  CHECK(is_lost(a) || (weft_simulated() && a == 0));
+  CHECK(is_lost(b) || (weft_simulated() && b == 0));
+  int code = 0, rounds = 0;
+  while ((code = weft_write_buffered(p.a, "x", 1)) == 0) latch_turn(&rounds);
+  CHECK(is_lost(code));
   CHECK_INT(weft_drain(p.a), code);
   CHECK_INT(weft_flush(p.a), code);
-  CHECK_INT(weft_stream_close(p.a), code); /* not all went out */
+  int end = weft_stream_close(p.a); /* not all went out */
+  CHECK(end == code || (weft_simulated() && end == 0));
 }
 
 TASK_TEST(IO6_a_drain_of_a_stream_that_is_aborted_ends) {
@@ -297,7 +307,7 @@ TASK_TEST(IO7_a_close_flushes) {
 
 TASK_TEST(IO7_an_abort_drops) {
   struct pair p = pair_open();
-  size_t all = keep_bytes(p.a, 1000000);
+  size_t all = keep_bytes(p.a, MUCH);
   CHECK_INT(weft_stream_abort(p.a), 0);
   CHECK(weft_stream_is_closing(p.a));
   CHECK_INT(weft_stream_close(p.a), 0);
@@ -315,7 +325,7 @@ TASK_TEST(IO7_an_abort_drops) {
 
 TASK_TEST(a_cut_close_closes_all_the_same) {
   struct pair p = pair_open();
-  keep_bytes(p.a, 1000000);
+  keep_bytes(p.a, MUCH);
   weft_timeout s;
   CHECK_INT(weft_timeout_begin(&s, weft_ms(2)), 0);
   int r = weft_stream_close(p.a);
@@ -353,8 +363,8 @@ static int leave_it_open(void *arg) {
 static void a_run_may_end_while_something_is_kept(void **state) {
   (void)state;
   static struct pair p;
+  if (counts_simulated()) weft_test_skip("a simulation ends with all that it has opened");
   CHECK_INT(weft_run(leave_it_open, &p, NULL), 0);
-  if (counts_simulated()) return; /* its descriptors are gone with it */
   CHECK_INT(weft_stream_close(p.a), WEFT_ENOTASK);
   CHECK_INT(weft_stream_close(p.b), 0);
 }

@@ -4,7 +4,7 @@
 #include "parked.h"
 #include "stream_pair.h"
 
-enum { LARGE = 1 << 20 }; /* more than any buffer between two ends holds */
+#define LARGE (large_size())
 
 struct writer {
   weft_stream *s;
@@ -64,7 +64,8 @@ TASK_TEST(a_write_waits_until_all_is_gone) {
 /* ---- turns ---- */
 
 TASK_TEST(writers_take_turns_and_never_mix) {
-  enum { WRITERS = 8, LINES = 20, LONG = 3000 };
+  enum { WRITERS = 8, LONG = 3000 };
+  const int lines_each = count(20);
   static char texts[WRITERS][LONG + 1];
   static struct writer w[WRITERS];
   struct pair p = pair_open();
@@ -74,17 +75,17 @@ TASK_TEST(writers_take_turns_and_never_mix) {
     texts[i][LONG - 1] = '\n';
     w[i] = (struct writer){.s = p.a, .buf = texts[i], .len = LONG};
   }
-  for (int k = 0; k < LINES; k++)
+  for (int k = 0; k < lines_each; k++)
     for (int i = 0; i < WRITERS; i++) weft_group_spawn(&g, write_it, &w[i], NULL);
   int lines[WRITERS] = {0};
-  for (int k = 0; k < LINES * WRITERS; k++) {
+  for (int k = 0; k < lines_each * WRITERS; k++) {
     char *line = NULL;
     if (!CHECK_INT(weft_read_line(p.b, &line), LONG)) break;
     for (int i = 1; i < LONG - 1; i++)
       if (line[i] != line[0]) CHECK_INT(line[i], line[0]);
     lines[line[0] - 'a']++;
   }
-  for (int i = 0; i < WRITERS; i++) CHECK_INT(lines[i], LINES);
+  for (int i = 0; i < WRITERS; i++) CHECK_INT(lines[i], lines_each);
   CHECK_INT(weft_group_join(&g), 0);
   pair_close(&p);
 }
@@ -255,10 +256,11 @@ TASK_TEST(short_writes_and_interrupts_are_not_seen) {
   weft__sys_fail(WEFT__SYS_sendmsg, 1, WEFT__SYS_SHORT, true);
   CHECK_INT(write_text(p.a, "hello"), 0);
   CHECK_INT(weft_writev(p.a, parts, 3), 0);
-  CHECK_INT(weft_write_some(p.a, "1234", 4), 2);
+  ssize_t n = weft_write_some(p.a, "1234", 4);
+  CHECK(n == 2 || (weft_simulated() && n == 1));
   weft__sys_fail_times(WEFT__SYS_send, 1, WEFT_EINTR, 3);
   weft__sys_fail_times(WEFT__SYS_sendmsg, 1, WEFT_EINTR, 3);
-  CHECK_INT(write_text(p.a, "34."), 0);
+  CHECK_INT(write_text(p.a, "1234." + n), 0);
   CHECK_INT(weft_writev(p.a, parts, 1), 0);
   weft__sys_clear();
   CHECK(expect_bytes(p.b, "helloone two three1234.one "));
@@ -361,10 +363,11 @@ TASK_TEST(a_writer_that_waits_hears_of_a_broken_connection) {
   struct writer w = {.s = p.a, .buf = buf, .len = LARGE};
   weft_task t = spawn_parked(write_it, &w);
   CHECK_INT(weft_stream_close(p.b), 0);
-  int code = 0;
-  CHECK_INT(weft_task_wait(t, &code), 0);
+  int code = weft_await(t);
+  if (weft_simulated() && code == 0) { /* the news travels, and what is sent until then vanishes */
+    while ((code = write_text(p.a, "x")) == 0) weft_yield();
+  }
   CHECK(code == WEFT_EPIPE || code == WEFT_ECONNRESET);
-  CHECK_INT(weft_await(t), code);
   free(buf);
   CHECK_INT(weft_stream_close(p.a), 0);
 }
