@@ -14,8 +14,9 @@
  * cannot be had (a socket; a terminal or pipe of another user; no /proc) is the shared one made
  * non-blocking, and put back when the process exits.
  *
- * A file that was redirected to them works too. It is never not ready, so it is read and written at once,
- * on the worker, at the position that it shares with others; weft/file.h has files in the pool.
+ * A file that was redirected to them works too, at the position that it shares with others. What the
+ * system has in memory is read at once, and for the rest the blocking pool waits for the disk; writes are
+ * made at once.
  *
  * In a pipe that nobody reads any more a write answers WEFT_EPIPE. stdio (printf) and these streams have
  * buffers of their own: fflush before the other side writes.

@@ -87,6 +87,7 @@ static int obtain(int fd, int way, int flags, const struct stat *st) {
 
 static enum weft__stream_kind kind_of(const struct stat *st) {
   if (S_ISSOCK(st->st_mode)) return WEFT__STREAM_SOCKET;
+  if (S_ISREG(st->st_mode) || S_ISBLK(st->st_mode)) return WEFT__STREAM_FILE;
   return S_ISFIFO(st->st_mode) ? WEFT__STREAM_PIPE : WEFT__STREAM_TTY;
 }
 

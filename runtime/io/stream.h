@@ -10,6 +10,7 @@ enum weft__stream_kind {
   WEFT__STREAM_SOCKET, /* of SOCK_STREAM */
   WEFT__STREAM_PIPE,   /* read and write, no shutdown */
   WEFT__STREAM_TTY,    /* as a pipe, and a read gives a line though more are there */
+  WEFT__STREAM_FILE,   /* a regular file: never waited for, and read by the pool (stream_file.c) */
 };
 
 /* A stream over fd, which has O_NONBLOCK and, on success only, belongs to it. can: what to try before it

@@ -66,6 +66,8 @@ static ssize_t received(weft_stream *s, ssize_t n, size_t len) {
 }
 
 ssize_t weft__stream_receive(weft_stream *s, void *buf, size_t len, bool wait) {
+  if (weft__unlikely(s->kind == WEFT__STREAM_FILE))
+    return weft__stream_receive_file(s, buf, len, wait);
   for (;;) {
     if (weft__likely(wait)) {
       int r = weft__stream_await_input(s);

@@ -132,6 +132,8 @@ static inline void weft__reader_leave(weft_stream *s) {
 
 /* Bytes from the system: as weft_read, past the buffer. wait: WEFT_EAGAIN otherwise. */
 ssize_t weft__stream_receive(weft_stream *s, void *buf, size_t len, bool wait);
+/* The same of a file. */
+ssize_t weft__stream_receive_file(weft_stream *s, void *buf, size_t len, bool wait);
 
 /* Waits until a receive is worth it: 0, and then it is to be tried. 1: it is the end, see finished. */
 int weft__stream_await_input(weft_stream *s);

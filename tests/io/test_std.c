@@ -127,6 +127,51 @@ TASK_TEST(a_file_is_read_from_where_it_is) {
   put_back(before, 0);
 }
 
+static uint64_t pool_jobs(void) {
+  weft_stats s;
+  CHECK_INT(weft_stats_read(&s), 0);
+  return s.blocking_jobs;
+}
+
+TASK_TEST(a_file_that_is_not_in_memory_is_read_by_the_pool) {
+  weft_stream *s = NULL;
+  char c = 0;
+  int before = put(file_with("first\nsecond\nx"), 0);
+  weft__sys_fail(WEFT__SYS_preadv2, 1, WEFT_EAGAIN, true);
+  if (CHECK_INT(weft_stdin(&s), 0)) {
+    uint64_t jobs = pool_jobs();
+    expect_line(s, "first\n");
+    CHECK_UINT(pool_jobs(), jobs + 1);
+    expect_line(s, "second\n");
+    CHECK_INT(weft_wait_readable(s), 0);
+    CHECK_INT(weft_try_read(s, &c, 1), 1);
+    CHECK_INT(c, 'x');
+    CHECK_INT(weft_read(s, &c, 1), 0);
+    CHECK_INT(weft_stream_close(s), 0);
+  }
+  weft__sys_clear();
+  put_back(before, 0);
+}
+
+TASK_TEST(an_error_of_a_file_is_told_and_not_kept) {
+  weft_stream *s = NULL;
+  char c = 0;
+  int before = put(file_with("x"), 0);
+  weft__sys_fail(WEFT__SYS_preadv2, 1, WEFT_EAGAIN, true);
+  if (CHECK_INT(weft_stdin(&s), 0)) {
+    weft__sys_fail(WEFT__SYS_read, 1, WEFT_EIO, false);
+    CHECK_INT(weft_read(s, &c, 1), WEFT_EIO);
+    CHECK_INT(weft_cancel(weft_current()), 1);
+    CHECK_INT(weft_read(s, &c, 1), WEFT_ECANCELED);
+    CHECK(weft_cancel_catch());
+    CHECK_INT(weft_read(s, &c, 1), 1);
+    CHECK_INT(c, 'x');
+    CHECK_INT(weft_stream_close(s), 0);
+  }
+  weft__sys_clear();
+  put_back(before, 0);
+}
+
 TASK_TEST(an_empty_input_ends_at_once) {
   weft_stream *s = NULL;
   char c;
@@ -432,6 +477,8 @@ static void a_terminal_is_put_back_at_exit(void **state) {
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_pipe_is_read_and_stays_blocking_for_others),
     cmocka_unit_test(a_file_is_read_from_where_it_is),
+    cmocka_unit_test(a_file_that_is_not_in_memory_is_read_by_the_pool),
+    cmocka_unit_test(an_error_of_a_file_is_told_and_not_kept),
     cmocka_unit_test(an_empty_input_ends_at_once),
     cmocka_unit_test(what_is_typed_at_a_terminal_is_read),
     cmocka_unit_test(the_controlling_side_of_a_terminal_is_the_same_one),
