@@ -36,6 +36,7 @@
  *   weft/file.h      files: open, read, write, whole files
  *   weft/fs.h        the file system by path: names, directories, copies
  *   weft/server.h    servers: listening, accepting, a task for each connection, and their end
+ *   weft/signal.h    signals, to wait for and as callbacks
  *   weft/std.h       stdin, stdout and stderr as streams; terminals
  *   weft/stream.h    streams: reading and writing over sockets, pipes, terminals
  * Other threads and processes
@@ -97,6 +98,7 @@
 #include <weft/runner.h>
 #include <weft/scope.h>
 #include <weft/server.h>
+#include <weft/signal.h>
 #include <weft/sim.h>
 #include <weft/std.h>
 #include <weft/strand.h>

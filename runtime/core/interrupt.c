@@ -75,6 +75,8 @@ void weft__interrupts_end(struct weft__runtime *rt) {
   /* A handler that the program has put in its place meanwhile stays. */
   if (sigaction(SIGINT, NULL, &now) == 0 && now.sa_handler == on_sigint)
     sigaction(SIGINT, &normal, NULL);
+  else
+    weft__signals_forget(SIGINT, on_sigint); /* who has taken the signal would put it back */
   atomic_store(&target, NULL);
   while (atomic_load(&inside) != 0) sched_yield();
   while (weft__load_acquire_u32(&in->noted) == PASSING) sched_yield();

@@ -144,7 +144,10 @@ static bool tick(struct weft__monitor *m) {
   uint64_t now = weft__now();
   /* The note is cleared before the tick: a wish that comes during it is kept. */
   bool noted = weft__load_relaxed_u32(&m->pool) && weft__xchg_u32(&m->pool, 0);
-  if (noted) weft__interrupts_pass(rt);
+  if (noted) {
+    weft__interrupts_pass(rt);
+    weft__signals_pass(rt);
+  }
   bool pool = noted && weft__blocking_tick(&rt->blocking, now);
   if (pool) weft__store_relaxed_u32(&m->pool, 1);
   if (now >= m->trim_at) {

@@ -186,7 +186,8 @@ static uint64_t pool_deadline(struct weft__runtime *rt) {
 }
 
 bool weft__runtime_end(struct weft__runtime *rt) {
-  weft__monitor_stop(rt); /* first: it wakes reserves and ticks the pool */
+  weft__monitor_stop(rt); /* first: it wakes reserves, passes signals on and ticks the pool */
+  weft__signals_end(rt);
   bool clean = weft__blocking_close(&rt->blocking, pool_deadline(rt)) == 0;
   /* No simulated thread is stuck for ever: each is waited for, and only what the tasks hold is left. */
   if (rt->timed_out) weft__submissions_leave(&rt->submissions);

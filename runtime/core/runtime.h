@@ -11,6 +11,7 @@
 #include "core/closer.h"
 #include "core/interrupt.h"
 #include "core/report.h"
+#include "core/signals.h"
 #include "core/submission.h"
 #include "core/task.h"
 #include "core/tasklist.h"
@@ -67,6 +68,7 @@ struct weft__runtime {
   struct weft__stack_pool stacks;
   bool keep; /* worker 0's: after the main task the runtime rests instead of ending */
   struct weft__interrupts interrupts;
+  struct weft__signals signals;
   /* Worker 0's, once the main task has returned; read after the threads have been joined. */
   int main_code;
   bool timed_out;
