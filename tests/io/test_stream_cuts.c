@@ -172,7 +172,7 @@ TASK_TEST(a_client_that_half_closes_at_any_point_gets_its_answers) {
     char rest[2 * ANSWER_LEN];
     int left = in_exchange >= REQUEST_LEN ? EXCHANGE - in_exchange : 0;
     CHECK_INT(peer_receive(p.fd, rest, sizeof rest), left);
-    CHECK(memcmp(rest, ANSWER + ANSWER_LEN - left, (size_t)left) == 0);
+    CHECK(memcmp(rest, &ANSWER[ANSWER_LEN - left], (size_t)left) == 0);
     peer_close(p.fd);
   }
 }

@@ -22,7 +22,7 @@ static int echo_lines(void *stream) {
 
 /* Numbers as text, a line each: the byte at a place of it. */
 static char text_at(int i) {
-  return i % 7 == 6 ? '\n' : (char)('a' + i % 23);
+  return (char)(i % 7 == 6 ? '\n' : 'a' + i % 23);
 }
 
 static int send_bytes(void *arg) {
