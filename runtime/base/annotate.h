@@ -117,6 +117,21 @@ static inline void weft__note_close(int fd) {
   (void)fd;
 }
 
+/* What was done before a descriptor was put into a poll set, or asked for again, happens before what its
+ * events make others do. TSan knows that of some of the calls only. */
+static inline void weft__note_poll_asked(void *set) {
+#if WEFT__TSAN
+  __tsan_release(set);
+#endif
+  (void)set;
+}
+static inline void weft__note_poll_told(void *set) {
+#if WEFT__TSAN
+  __tsan_acquire(set);
+#endif
+  (void)set;
+}
+
 /* ---- stacks: [lo, lo + size) ---- */
 
 /* The stack exists from now on. Returns what weft__note_unmapped wants. */

@@ -310,12 +310,24 @@ static int real_epoll_create1(int flags) {
   return code_int(epoll_create1(flags));
 }
 
+/* An address that stands for a poll set; two may share one. */
+static void *note_of(int epfd) {
+  static char notes[256];
+  return &notes[(unsigned)epfd % sizeof notes];
+}
+
+static int told(int epfd, long n) {
+  if (n > 0) weft__note_poll_told(note_of(epfd));
+  return code_int(n);
+}
+
 static int real_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event) {
+  weft__note_poll_asked(note_of(epfd));
   return code_int(epoll_ctl(epfd, op, fd, event));
 }
 
 static int real_epoll_wait(int epfd, struct epoll_event *events, int n, int ms) {
-  return code_int(epoll_wait(epfd, events, n, ms));
+  return told(epfd, epoll_wait(epfd, events, n, ms));
 }
 
 /* glibc has it later than the kernel. */
@@ -328,7 +340,7 @@ static int real_epoll_wait_ns(int epfd, struct epoll_event *events, int n,
   static atomic_bool missing; /* relaxed: who does not see it asks once more */
   if (!atomic_load_explicit(&missing, memory_order_relaxed)) {
     long r = syscall(SYS_epoll_pwait2, epfd, events, n, timeout, NULL, 0UL);
-    if (r >= 0 || (errno != ENOSYS && errno != EPERM)) return code_int(r);
+    if (r >= 0 || (errno != ENOSYS && errno != EPERM)) return told(epfd, r);
     atomic_store_explicit(&missing, true, memory_order_relaxed);
   }
   enum { MS_PER_S = 1000, NS_PER_MS = 1000000 };
@@ -336,7 +348,7 @@ static int real_epoll_wait_ns(int epfd, struct epoll_event *events, int n,
   int ms = timeout->tv_sec >= longest
                ? INT_MAX
                : (int)(timeout->tv_sec * MS_PER_S + (timeout->tv_nsec + NS_PER_MS - 1) / NS_PER_MS);
-  return code_int(epoll_wait(epfd, events, n, ms));
+  return told(epfd, epoll_wait(epfd, events, n, ms));
 }
 
 static int real_poll(struct pollfd *fds, nfds_t n, int ms) {
