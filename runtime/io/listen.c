@@ -130,13 +130,17 @@ int weft_listener_from_fd(weft_listener **ret, int fd) {
   return open_listener(ret, fd, BACKLOG, NULL, &no_file, __builtin_return_address(0));
 }
 
+void weft__listener_unlink(weft_listener *l) {
+  if (!weft__xchg_u32(&l->no_file, 1)) weft__sock_file_remove(&l->file, &l->addr);
+}
+
 int weft_listener_close(weft_listener *l) {
   if (!l) return WEFT_EINVAL;
   if (weft__in_child()) return WEFT_ECHILD;
   if (weft__xchg_u32(&l->closed, 1)) return 0;
   weft__resource_close(&l->resource);
   /* Before it is closed: a file that nobody listens on is anybody's. */
-  weft__sock_file_remove(&l->file, &l->addr);
+  weft__listener_unlink(l);
   weft__descriptor_close(l->d);
   weft__room_made(); /* who is inside may wait for that */
   return 0;

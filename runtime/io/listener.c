@@ -1,6 +1,8 @@
 /* Accepting. */
 #include "io/listener.h"
 
+#include <linux/filter.h>
+
 #include "base/clock.h"
 #include "base/sys.h"
 #include "core/park.h"
@@ -32,9 +34,22 @@ static bool is_hasty(weft_listener *l) {
   return weft__load_acquire_u32(&l->hasty) != 0;
 }
 
+/* TCP: the kernel drops what comes for the listener, so that no handshake ends any more. (Where it refuses,
+ * the moment between the last take and the close is a little longer.) A Unix socket is found by its file. */
+static void become_deaf(weft_listener *l) {
+  struct sock_filter nothing[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
+  const struct sock_fprog program = {.len = 1, .filter = nothing};
+  if (weft_addr_family(&l->addr) == AF_UNIX)
+    weft__listener_unlink(l);
+  else
+    (void)weft__sys_setsockopt(weft__descriptor_fd(l->d), SOL_SOCKET, SO_ATTACH_FILTER, &program,
+                               sizeof program);
+}
+
 void weft__listener_hurry(weft_listener *l) {
   weft__store_release_u32(&l->hasty, 1);
   if (weft__descriptor_enter(l->d) == 0) {
+    if (!is_closed(l)) become_deaf(l);
     weft__descriptor_event(l->d, l->d->age, WEFT__CAN_READ);
     weft__descriptor_leave(l->d);
   }

@@ -21,10 +21,11 @@ struct weft_listener {
   struct weft__descriptor *d; /* constant; frees the listener when it is gone */
   weft_addr addr;             /* constant */
   uint32_t burst;             /* constant: so many in a row, then others have a turn */
-  weft__atomic_u32 closed;    /* 1: who sets it (acq_rel) removes the file and closes d */
+  weft__atomic_u32 closed;    /* 1: who sets it (acq_rel) closes d */
   weft__atomic_u32 accepting; /* 1: a task is inside; acquire by it, release by the one before */
   weft__atomic_u32 hasty;     /* 1: waits for nobody any more. Release before d is woken, acquire */
-  struct weft__sock_file file; /* until closed: the opener's; then the closer's */
+  weft__atomic_u32 no_file;   /* 1: who sets it (acq_rel) removes the file */
+  struct weft__sock_file file; /* the opener's; then the remover's */
   struct weft__resource resource;
   /* Of the one inside: */
   uint32_t row; /* accepted, or skipped, without a wait */
@@ -35,6 +36,9 @@ struct weft_listener {
 /* One task, from here to leave. 0, WEFT_ECLOSED, WEFT_EBUSY. */
 int weft__listener_enter(weft_listener *l);
 void weft__listener_leave(weft_listener *l);
+
+/* Removes the file of a Unix socket, once. */
+void weft__listener_unlink(weft_listener *l);
 
 /* Inside: waits until a try is worth it. 0, WEFT_ECLOSED, WEFT_ECANCELED, WEFT_ENOMEM; WEFT_EAGAIN when it
  * is hasty. */
@@ -53,7 +57,8 @@ int weft__listener_take(weft_listener *l, weft_stream **ret, const void *site);
  * timer. */
 int weft__listener_pause(weft_listener *l, weft_stream **ret, const void *site, uint64_t deadline);
 
-/* From now on who is inside does not wait for clients: it takes what is there. Any thread, while the
+/* From now on who is inside does not wait for clients: it takes what is there, and nobody else comes, as far
+ * as that can be helped: who connects between the last take and the close is reset. Any thread, while the
  * listener lives. */
 void weft__listener_hurry(weft_listener *l);
 

@@ -18,6 +18,9 @@
  * reset it. */
 #define LINGER (500 * WEFT__NS_PER_MS)
 
+/* So long one who has just come has for its first question, which is mostly under way. */
+#define FIRST_QUESTION (200 * WEFT__NS_PER_MS)
+
 static void set_and_kick(weft_stream *s, uint32_t flags) {
   if (weft__descriptor_enter(s->d) < 0) return;
   weft__or_u32(&s->flags, flags); /* before the kick, after which they look */
@@ -27,6 +30,7 @@ static void set_and_kick(weft_stream *s, uint32_t flags) {
 }
 
 void weft__stream_finish(weft_stream *s) {
+  weft__store_relaxed_u64(&s->in.finish_by, weft__now() + FIRST_QUESTION);
   set_and_kick(s, WEFT__STREAM_FINISHING);
 }
 
@@ -34,11 +38,15 @@ void weft__stream_end(weft_stream *s) {
   set_and_kick(s, WEFT__STREAM_ENDING);
 }
 
-/* Nothing was read since something was written. */
-static bool is_between(const weft_stream *s) {
-  if (weft__stream_unread(s) > 0) return false;
-  return weft__load_relaxed_u64(&s->bytes_read) == 0 ||
-         weft__load_relaxed_u64(&s->bytes_written) != s->in.written_then;
+/* Until when a read may wait: nothing was read since something was written, so it is the end by now. Of one
+ * that has read nothing at all, soon. */
+static uint64_t wait_by(const weft_stream *s) {
+  if (weft__stream_unread(s) > 0) return WEFT__NEVER;
+  if (weft__load_relaxed_u64(&s->bytes_read) == 0) {
+    uint64_t by = weft__load_relaxed_u64(&s->in.finish_by);
+    return weft__now() < by ? by : 0;
+  }
+  return weft__load_relaxed_u64(&s->bytes_written) == s->in.written_then ? WEFT__NEVER : 0;
 }
 
 /* Something has come that nobody has told of yet. */
@@ -47,17 +55,19 @@ static bool has_come(const weft_stream *s) {
   return weft__sys_poll(&p, 1, 0) != 0;
 }
 
-bool weft__stream_finished(weft_stream *s) {
-  if (!(weft__stream_flags(s) & WEFT__STREAM_ENDING)) {
-    if (!is_between(s)) return false;
+uint64_t weft__stream_patience(weft_stream *s) {
+  /* Acquire: finish_by was set before the flag. */
+  if (!(weft__load_acquire_u32(&s->flags) & WEFT__STREAM_ENDING)) {
+    uint64_t by = wait_by(s);
+    if (by != 0) return by;
     if (has_come(s)) {
       weft__descriptor_more(s->d, WEFT__IN); /* so that no wait begins */
-      return false;
+      return WEFT__NEVER;
     }
   }
   weft__stream_flag(s, WEFT__STREAM_FINISHED);
   weft__stream_flag(s, WEFT__STREAM_IN_END);
-  return true;
+  return 0;
 }
 
 /* Reads until the peer has ended, too, and forgets it. */

@@ -21,15 +21,22 @@ int weft__stream_read_refusal(const weft_stream *s) {
   return flags & WEFT__STREAM_IN_ERROR ? s->in.error : 0;
 }
 
-static inline bool is_to_finish(const weft_stream *s) {
-  return weft__stream_flags(s) & (WEFT__STREAM_FINISHING | WEFT__STREAM_ENDING);
+/* Waits for an event: 0, an error; 1: it is the end. */
+static int await_event(weft_stream *s) {
+  for (;;) {
+    uint64_t by = WEFT__NEVER;
+    if (weft__unlikely(weft__stream_flags(s) & (WEFT__STREAM_FINISHING | WEFT__STREAM_ENDING)))
+      by = weft__stream_patience(s);
+    if (weft__unlikely(by == 0)) return 1;
+    int r = weft__descriptor_wait(s->d, WEFT__IN, by);
+    if (weft__likely(r != WEFT_ETIMEDOUT)) return r;
+  }
 }
 
 int weft__stream_await_input(weft_stream *s) {
   if (!weft__descriptor_take(s->d, WEFT__IN)) {
-    if (weft__unlikely(is_to_finish(s)) && weft__stream_finished(s)) return 1;
-    int r = weft__descriptor_wait(s->d, WEFT__IN, WEFT__NEVER);
-    if (weft__unlikely(r < 0)) return r;
+    int r = await_event(s);
+    if (weft__unlikely(r != 0)) return r;
   }
   /* A kick comes after the flag. */
   return weft__unlikely(weft__stream_flags(s) & WEFT__STREAM_CLOSING) ? WEFT_ECLOSED : 0;
@@ -144,9 +151,8 @@ static int wait_readable(weft_stream *s) {
   if (weft__stream_unread(s) > 0 || weft__stream_read_refusal(s) <= 0) return 0;
   weft__stream_drop_empty(s);
   if (!weft__descriptor_take(s->d, WEFT__IN) || !look(s)) {
-    if (is_to_finish(s) && weft__stream_finished(s)) return 0;
-    int r = weft__descriptor_wait(s->d, WEFT__IN, WEFT__NEVER);
-    if (r < 0) return r;
+    int r = await_event(s);
+    if (r != 0) return r < 0 ? r : 0;
     if (weft__stream_flags(s) & WEFT__STREAM_CLOSING) return WEFT_ECLOSED;
   }
   weft__descriptor_more(s->d, WEFT__IN);

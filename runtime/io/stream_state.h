@@ -57,8 +57,9 @@ struct weft__stream_in {
   char lent_was;  /* in the place of what, */
   bool lent;      /* while this is set */
   int error;
-  uint64_t written_then;   /* bytes_written when the last bytes came */
-  weft__atomic_u64 unread; /* end - start when the last reader left: for those who look */
+  uint64_t written_then;      /* bytes_written when the last bytes came */
+  weft__atomic_u64 finish_by; /* of one that is to finish: when its first bytes are to have come */
+  weft__atomic_u64 unread;    /* end - start when the last reader left: for those who look */
 };
 
 struct weft__chunk {
@@ -135,11 +136,11 @@ ssize_t weft__stream_receive(weft_stream *s, void *buf, size_t len, bool wait);
 /* The same of a file. */
 ssize_t weft__stream_receive_file(weft_stream *s, void *buf, size_t len, bool wait);
 
-/* Waits until a receive is worth it: 0, and then it is to be tried. 1: it is the end, see finished. */
+/* Waits until a receive is worth it: 0, and then it is to be tried. 1: it is the end, see patience. */
 int weft__stream_await_input(weft_stream *s);
 
-/* About to wait: whether it is the end instead, because the stream is to finish (stream_finish.c). */
-bool weft__stream_finished(weft_stream *s);
+/* About to wait, of a stream that is to finish (stream_finish.c): until when it may; 0: it is the end. */
+uint64_t weft__stream_patience(weft_stream *s);
 
 /* What a read answers without looking further: WEFT_ECLOSED, 0 at the end, the error; 1: it may look. */
 int weft__stream_read_refusal(const weft_stream *s);

@@ -106,6 +106,20 @@ TASK_TEST(a_question_of_which_a_part_has_come_is_waited_for) {
   CHECK_INT(weft_server_free(v), 0);
 }
 
+TASK_TEST(who_has_just_come_may_ask_once) {
+  struct latch begun = {0};
+  weft_server *v = serve_here(echo_all, &begun, (weft_serve_opts){0});
+  weft_addr at = addr_of_server(v);
+  weft_stream *client = dial(&at);
+  latch_wait(&begun, 1);
+  weft_task t = spawn_parked(end_server_of, v);
+  ask(client, "me");
+  reads_the_end(client);
+  CHECK_INT(weft_await(t), 0);
+  CHECK(is_report(1, 0, 0, 0));
+  CHECK_INT(weft_server_free(v), 0);
+}
+
 /* What a client sends just as its connection ends is lost, but it is not reset. */
 TASK_TEST(a_client_that_sends_when_all_is_over_is_not_reset) {
   weft_server *v = serve_here(echo_all, NULL, (weft_serve_opts){0});
@@ -358,6 +372,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(idle_connections_end_by_themselves),
       cmocka_unit_test(a_question_that_is_being_answered_is_answered),
       cmocka_unit_test(a_question_of_which_a_part_has_come_is_waited_for),
+      cmocka_unit_test(who_has_just_come_may_ask_once),
       cmocka_unit_test(a_client_that_sends_when_all_is_over_is_not_reset),
       cmocka_unit_test(who_waits_in_the_kernels_queue_is_served_though_there_was_no_place),
       cmocka_unit_test(handlers_are_told),
