@@ -222,11 +222,12 @@ void weft__sys_fail_times(enum weft__sys_call call, uint64_t n, int error, uint6
  * half has been sent. Of many messages half are moved, whole. */
 enum { WEFT__SYS_SHORT = 1 };
 
-/* Since faults were last cleared there was one of this kind. Who takes a short transfer for a sign that
- * there is no more has to ask. */
-extern _Atomic(bool) weft__sys_short;
-static inline bool weft__sys_shortens(void) {
-  return atomic_load_explicit(&weft__sys_short, memory_order_relaxed);
+/* Since faults were last cleared there was one of this kind, or a few times WEFT_EAGAIN, for a transfer or
+ * an accept: what such a call says of how much there is may be wrong. Who takes it for true (and waits for
+ * a change) has to look. */
+extern _Atomic(bool) weft__sys_lying;
+static inline bool weft__sys_lies(void) {
+  return atomic_load_explicit(&weft__sys_lying, memory_order_relaxed);
 }
 
 /* Counts calls without making any fail; all counts start at 0. */

@@ -1,6 +1,8 @@
 /* The table in use, and the gate that counts calls and makes them fail in tests. */
 #include "base/sys.h"
 
+#include <weft/errors.h>
+
 #include "base/check.h"
 
 /* All relaxed but nth: it is stored last (release) and read first (acquire), so that a call which
@@ -168,7 +170,7 @@ static void disarm(struct fault *f) {
   atomic_store_explicit(&f->nth, 0, memory_order_relaxed);
 }
 
-_Atomic(bool) weft__sys_short;
+_Atomic(bool) weft__sys_lying;
 
 static bool may_be_short(enum weft__sys_call call) {
   switch (call) {
@@ -188,7 +190,8 @@ void weft__sys_fail_times(enum weft__sys_call call, uint64_t n, int error, uint6
   atomic_store_explicit(&f->calls, 0, memory_order_relaxed);
   atomic_store_explicit(&f->error, error, memory_order_relaxed);
   atomic_store_explicit(&f->times, times, memory_order_relaxed);
-  if (error == WEFT__SYS_SHORT) atomic_store_explicit(&weft__sys_short, true, memory_order_relaxed);
+  if (error == WEFT__SYS_SHORT || (error == WEFT_EAGAIN && times != UINT64_MAX))
+    atomic_store_explicit(&weft__sys_lying, true, memory_order_relaxed);
   atomic_store_explicit(&f->nth, n, memory_order_release);
   atomic_store_explicit(&weft__sys_current, &gated, memory_order_release);
 }
@@ -219,7 +222,7 @@ uint64_t weft__sys_calls(enum weft__sys_call call) {
 
 void weft__sys_clear(void) {
   for (size_t i = 0; i < WEFT__SYS_CALLS; i++) disarm(&faults[i]);
-  atomic_store_explicit(&weft__sys_short, false, memory_order_relaxed);
+  atomic_store_explicit(&weft__sys_lying, false, memory_order_relaxed);
   atomic_store_explicit(&weft__sys_current, atomic_load_explicit(&below, memory_order_relaxed),
                         memory_order_release);
 }

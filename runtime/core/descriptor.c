@@ -137,6 +137,11 @@ static int watch_simulated(struct weft__descriptor *d) {
 
 /* ---- waiting ---- */
 
+void weft__descriptor_look(struct weft__descriptor *d, enum weft__direction way) {
+  struct pollfd p = {.fd = d->fd, .events = way == WEFT__IN ? POLLIN | POLLRDHUP : POLLOUT};
+  if (weft__sys_poll(&p, 1, 0) != 0) weft__descriptor_more(d, way);
+}
+
 /* With the lock. 1: a try is worth it already. */
 static int begin_wait(struct weft__descriptor *d, enum weft__direction way,
                       struct weft__waiter *rec) {

@@ -8,7 +8,10 @@
  *   r = weft__descriptor_enter(d);
  *   while (weft__descriptor_take(d, WEFT__IN) || (r = weft__descriptor_wait(d, WEFT__IN, deadline)) == 0) {
  *     n = weft__sys_read(weft__descriptor_fd(d), buf, len);
- *     if (n == WEFT_EAGAIN) continue;             (what it was told of is gone: wait for the next event)
+ *     if (n == WEFT_EAGAIN) {                     (what it was told of is gone: wait for the next event)
+ *       weft__descriptor_blocked(d, WEFT__IN);
+ *       continue;
+ *     }
  *     if (n == (ssize_t)len || weft__descriptor_ended(d))
  *       weft__descriptor_more(d, WEFT__IN);       (there may be more, or it is the end: try again)
  *     break;
@@ -41,6 +44,7 @@
 #include "base/list.h"
 #include "base/sim_net.h"
 #include "base/spin.h"
+#include "base/sys.h"
 
 struct weft__loop;
 struct weft__waiter;
@@ -123,6 +127,14 @@ static inline bool weft__descriptor_ended(const struct weft__descriptor *d) {
 /* The try may have left something, so that the next one is worth it too. Any thread. */
 static inline void weft__descriptor_more(struct weft__descriptor *d, enum weft__direction way) {
   weft__store_release_u32(&d->ready[way], 1);
+}
+
+void weft__descriptor_look(struct weft__descriptor *d, enum weft__direction way);
+
+/* The try said "would block", or moved less than it was asked to: there will be an event. Unless a test has
+ * made the call say so; then it is looked at. */
+static inline void weft__descriptor_blocked(struct weft__descriptor *d, enum weft__direction way) {
+  if (weft__unlikely(weft__sys_lies())) weft__descriptor_look(d, way);
 }
 
 /* Suspends the calling task until a try in that direction is worth it: 0, and the caller tries now, as

@@ -6,11 +6,13 @@
 #include <string.h>
 
 #include <weft/errors.h>
-#include <weft/task.h>
 
 #include "base/memory.h"
 #include "base/sys.h"
+#include "core/ready.h"
 #include "core/self.h"
+#include "core/spawn.h"
+#include "core/worker.h"
 #include "io/stream_state.h"
 
 enum { CHUNK = 16384 - sizeof(struct weft__chunk) };
@@ -142,7 +144,21 @@ int weft__stream_send_kept(weft_stream *s, size_t until, bool closing) {
   }
 }
 
-/* One round of the sender: whether there is to be another. */
+/* The task that sends. It may end without having begun: cancelled, or for want of a stack. */
+struct sender {
+  struct weft__owner owner;
+  weft_stream *s;
+  bool begun;
+};
+
+/* Nobody sends any more: who waits for that has to do it, or hears why it went wrong. Under the lock. */
+static void no_sender(weft_stream *s) {
+  s->kept.sending = false;
+  wake_all(&s->kept.drains);
+  wake_all(&s->kept.flushes);
+}
+
+/* One round: whether there is to be another. */
 static bool send_round(weft_stream *s, struct weft__task *t) {
   int r = weft__turn_take(s, t);
   if (r == 0) {
@@ -152,41 +168,63 @@ static bool send_round(weft_stream *s, struct weft__task *t) {
   }
   weft__spin_lock(&s->kept.lock);
   bool again = r == 0 && s->kept.first;
-  if (!again) {
-    s->kept.sending = false;
-    wake_all(&s->kept.drains); /* who have to do it themselves now, or hear why it went wrong */
-    wake_all(&s->kept.flushes);
-  }
+  if (!again) no_sender(s);
   weft__spin_unlock(&s->kept.lock);
   return again;
 }
 
-static int sender(void *arg) {
-  weft_stream *s = arg;
-  while (send_round(s, weft__current_task())) {}
-  weft__descriptor_leave(s->d);
+static int send_behind(void *arg) {
+  struct sender *me = arg;
+  me->begun = true;
+  while (send_round(me->s, weft__current_task())) {}
   return 0;
 }
 
+static void sender_done(struct weft__owner *owner, struct weft__task *t) {
+  struct sender *me = weft__container_of(owner, struct sender, owner);
+  struct weft__worker *w = weft__self();
+  weft_stream *s = me->s;
+  if (!me->begun) {
+    weft__spin_lock(&s->kept.lock);
+    no_sender(s);
+    weft__spin_unlock(&s->kept.lock);
+  }
+  weft__free(me);
+  weft__descriptor_leave(s->d);
+  weft__task_unref(&w->rt->tasks, &w->cache, t, 1); /* the handle's */
+}
+
+/* Between enter and leave, of which it has one of its own. */
+static int sender_start(weft_stream *s, const void *site) {
+  const weft_spawn_opts opts = {.name = "weft: the sender of a stream", .parallel = true};
+  struct sender *me = weft__alloc(sizeof *me);
+  if (!me) return WEFT_ENOMEM;
+  *me = (struct sender){.owner = {sender_done}, .s = s};
+  int r = weft__descriptor_enter(s->d);
+  if (r == 0) {
+    struct weft__task *t;
+    r = weft__spawn_make(weft__self(), send_behind, me, &opts, &me->owner, site, &t);
+    if (r == 0) {
+      weft__claim_take(&t->word, weft__word_key(weft__load_relaxed_u64(&t->word)));
+      weft__push_unstarted(weft__self(), t);
+      return 0;
+    }
+    weft__descriptor_leave(s->d);
+  }
+  weft__free(me);
+  return r;
+}
+
 /* Something is kept: there is to be a task that sends it. Between enter and leave, without the lock. */
-static void have_sender(weft_stream *s) {
+static void have_sender(weft_stream *s, const void *site) {
   weft__spin_lock(&s->kept.lock);
   bool needed = s->kept.first && !s->kept.sending;
   if (needed) s->kept.sending = true;
   weft__spin_unlock(&s->kept.lock);
-  if (!needed || weft__descriptor_enter(s->d) < 0) return;
-  /* Eager: one that is cancelled before it begins never runs, and would never leave. */
-  weft_task t = weft_spawn(
-      sender, s,
-      &(weft_spawn_opts){.name = "weft: the sender of a stream", .parallel = true, .eager = true});
-  if (weft_task_error(t) == 0) {
-    weft_detach(t);
-    return;
-  }
+  if (!needed || sender_start(s, site) == 0) return;
   weft__spin_lock(&s->kept.lock);
-  s->kept.sending = false;
+  no_sender(s);
   weft__spin_unlock(&s->kept.lock);
-  weft__descriptor_leave(s->d);
 }
 
 /* ---- writing without waiting ---- */
@@ -231,7 +269,7 @@ int weft_write_buffered(weft_stream *s, const void *buf, size_t len) {
   int r = weft__descriptor_enter(s->d);
   if (r < 0) return r;
   r = len > 0 ? keep(s, buf, len) : weft__stream_write_refusal(s);
-  have_sender(s);
+  have_sender(s, __builtin_return_address(0));
   weft__descriptor_leave(s->d);
   return r;
 }

@@ -50,13 +50,15 @@ static inline ssize_t receive_once(const weft_stream *s, void *buf, size_t len) 
 
 /* The call gave less than it was asked for, and more may be there all the same. */
 static inline bool short_says_nothing(const weft_stream *s) {
-  return s->kind == WEFT__STREAM_TTY || weft__descriptor_ended(s->d) ||
-         weft__unlikely(weft__sys_shortens());
+  return s->kind == WEFT__STREAM_TTY || weft__descriptor_ended(s->d);
 }
 
 static ssize_t received(weft_stream *s, ssize_t n, size_t len) {
   if (weft__likely(n > 0)) {
-    if ((size_t)n == len || short_says_nothing(s)) weft__descriptor_more(s->d, WEFT__IN);
+    if ((size_t)n == len || short_says_nothing(s))
+      weft__descriptor_more(s->d, WEFT__IN);
+    else
+      weft__descriptor_blocked(s->d, WEFT__IN);
     weft__stream_account(&s->bytes_read, n);
     s->in.written_then = weft__load_relaxed_u64(&s->bytes_written);
     return n;
@@ -86,8 +88,9 @@ ssize_t weft__stream_receive(weft_stream *s, void *buf, size_t len, bool wait) {
     if (weft__likely(n != WEFT_EAGAIN && n != WEFT_EINTR)) return received(s, n, len);
     if (n == WEFT_EINTR)
       weft__descriptor_more(s->d, WEFT__IN);
-    else if (!wait)
-      return n;
+    else
+      weft__descriptor_blocked(s->d, WEFT__IN);
+    if (!wait && n == WEFT_EAGAIN) return n;
   }
 }
 

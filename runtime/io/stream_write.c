@@ -67,6 +67,7 @@ static ssize_t send_parts(weft_stream *s, const struct iovec *parts, int n_parts
 }
 
 int weft__stream_await_room(weft_stream *s, ssize_t took, bool closing) {
+  if (took == 0) weft__descriptor_blocked(s->d, WEFT__OUT);
   if (!weft__descriptor_take(s->d, WEFT__OUT) && took == 0) {
     int r = weft__descriptor_wait(s->d, WEFT__OUT, WEFT__NEVER);
     if (r < 0) return r;

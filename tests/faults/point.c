@@ -11,11 +11,13 @@
 #include "base/memory.h"
 
 #define LACK(name, code)                                                                           \
-  {POINT_CALL, WEFT__SYS_##name, WEFT_##code, POINT_ONCE, 0},                                      \
-      {POINT_CALL, WEFT__SYS_##name, WEFT_##code, POINT_ON, 0}
+  {POINT_CALL, WEFT__SYS_##name, WEFT_##code, POINT_ONCE, 0}, {                                    \
+    POINT_CALL, WEFT__SYS_##name, WEFT_##code, POINT_ON, 0                                         \
+  }
 #define MOMENT(name, code)                                                                         \
-  {POINT_CALL, WEFT__SYS_##name, WEFT_##code, POINT_ONCE, 0},                                      \
-      {POINT_CALL, WEFT__SYS_##name, WEFT_##code, POINT_THRICE, 0}
+  {POINT_CALL, WEFT__SYS_##name, WEFT_##code, POINT_ONCE, 0}, {                                    \
+    POINT_CALL, WEFT__SYS_##name, WEFT_##code, POINT_THRICE, 0                                     \
+  }
 #define ONCE(name, code)                                                                           \
   { POINT_CALL, WEFT__SYS_##name, WEFT_##code, POINT_ONCE, 0 }
 #define SHORT(name, times)                                                                         \
@@ -64,6 +66,17 @@ const struct point_series point_plan[] = {
     MOMENT(recv, EAGAIN),
     MOMENT(recv, ECONNRESET),
     SHORT(recv, POINT_ONCE),
+    LACK(send, ENOBUFS),
+    LACK(send, ENOMEM),
+    MOMENT(send, EINTR),
+    MOMENT(send, EAGAIN),
+    LACK(send, EPIPE),
+    ONCE(send, ECONNRESET),
+    SHORT(send, POINT_ONCE),
+    SHORT(send, POINT_ON),
+    ONCE(shutdown, ENOTCONN),
+    LACK(epoll_ctl, ENOMEM),
+    LACK(epoll_ctl, ENOSPC),
     LACK(recvmsg, ENOMEM),
     MOMENT(recvmsg, EINTR),
     MOMENT(recvmsg, ECONNRESET),
@@ -107,11 +120,20 @@ const struct point_series point_plan[] = {
 uint64_t point_count(const struct point_series *s, const struct point_counts *counts) {
   uint64_t n = 0;
   switch (s->kind) {
-  case POINT_ALLOC: n = counts->alloc; break;
-  case POINT_UV: n = counts->uv; break;
-  case POINT_CALL: n = counts->call[s->call]; break;
-  case POINT_DESCRIPTORS: n = UINT64_MAX; break; /* until the scenario succeeds */
-  case POINT_NONE: break;
+  case POINT_ALLOC:
+    n = counts->alloc;
+    break;
+  case POINT_UV:
+    n = counts->uv;
+    break;
+  case POINT_CALL:
+    n = counts->call[s->call];
+    break;
+  case POINT_DESCRIPTORS:
+    n = UINT64_MAX;
+    break; /* until the scenario succeeds */
+  case POINT_NONE:
+    break;
   }
   return s->most != 0 && n > s->most ? s->most : n;
 }
@@ -172,12 +194,15 @@ bool point_disarm(const struct point *p, struct point_counts *ret) {
   for (int i = 0; i < WEFT__SYS_CALLS; i++) ret->call[i] = weft__sys_calls((enum weft__sys_call)i);
   switch (p->kind) {
   case POINT_ALLOC:
-  case POINT_UV: return asked >= p->n;
-  case POINT_CALL: return ret->call[p->call] >= p->n;
+  case POINT_UV:
+    return asked >= p->n;
+  case POINT_CALL:
+    return ret->call[p->call] >= p->n;
   case POINT_DESCRIPTORS:
     if (setrlimit(RLIMIT_NOFILE, &before) != 0) abort();
     return true;
-  case POINT_NONE: break;
+  case POINT_NONE:
+    break;
   }
   return false;
 }
@@ -202,15 +227,21 @@ enum weft__sys_call point_call_by_name(const char *name) {
 }
 
 void point_describe(const struct point *p, char *buf, size_t size) {
-  const char *mode = p->times == POINT_ONCE   ? "--once"
-                     : p->times == POINT_ON   ? "--on"
-                                              : "--thrice";
+  const char *mode = p->times == POINT_ONCE ? "--once" : p->times == POINT_ON ? "--on" : "--thrice";
   unsigned long long n = (unsigned long long)p->n;
   switch (p->kind) {
-  case POINT_NONE: snprintf(buf, size, "--none"); break;
-  case POINT_ALLOC: snprintf(buf, size, "--alloc %llu %s", n, mode); break;
-  case POINT_UV: snprintf(buf, size, "--uv %llu %s", n, mode); break;
-  case POINT_DESCRIPTORS: snprintf(buf, size, "--descriptors %llu", n - 1); break;
+  case POINT_NONE:
+    snprintf(buf, size, "--none");
+    break;
+  case POINT_ALLOC:
+    snprintf(buf, size, "--alloc %llu %s", n, mode);
+    break;
+  case POINT_UV:
+    snprintf(buf, size, "--uv %llu %s", n, mode);
+    break;
+  case POINT_DESCRIPTORS:
+    snprintf(buf, size, "--descriptors %llu", n - 1);
+    break;
   case POINT_CALL:
     snprintf(buf, size, "--call %s --error %s --nth %llu %s", weft__sys_name(p->call),
              point_error_name(p->error), n, mode);
