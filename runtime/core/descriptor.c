@@ -226,9 +226,9 @@ static void end_if_out(struct weft__descriptor *d) {
   if (gone) gone(owner);
 }
 
-void weft__descriptor_leave_closed(struct weft__descriptor *d) {
+void weft__descriptor_leave_closed(struct weft__descriptor *d, uint32_t call) {
   weft__spin_lock(&d->lock);
-  weft__sub_u32(&d->calls, WEFT__DESCRIPTOR_CALL);
+  weft__sub_u32(&d->calls, call);
   end_if_out(d);
 }
 

@@ -72,7 +72,7 @@ struct weft__descriptor {
   /* 1: an event has said that nothing more will come in. It may be the last one, and have come together
    * with bytes. Relaxed: written under the lock before `ready`, or before the waiter is woken. */
   weft__atomic_u32 ended;
-  /* Calls inside, WEFT__DESCRIPTOR_CALL each, and the two bits of the end, which are set under the
+  /* Calls inside, WEFT__DESCRIPTOR_CALL each, a bit for the reader, and the two of the end, which are set under the
    * lock; from then on it is lowered under the lock too. All changes acq_rel, so that the last one
    * out comes after all that the others did. */
   weft__atomic_u32 calls;
@@ -92,6 +92,11 @@ int weft__descriptor_open(struct weft__descriptor **ret, int fd, unsigned can,
 static inline int weft__descriptor_enter(struct weft__descriptor *d);
 /* Ends it. The descriptor, and its owner, may be gone afterwards. */
 static inline void weft__descriptor_leave(struct weft__descriptor *d);
+
+/* The same for the one call at a time that reads: also WEFT_EBUSY. What a reader has written before it
+ * left, the next one reads. */
+static inline int weft__descriptor_enter_reader(struct weft__descriptor *d);
+static inline void weft__descriptor_leave_reader(struct weft__descriptor *d);
 
 /* Marks it closed, wakes who waits, and leaves it to the last one inside (perhaps this call) to close
  * the number. A second time: WEFT_ECLOSED. Any thread; never suspends. */
@@ -165,22 +170,46 @@ unsigned weft__descriptors_open(void);
 
 /* ---- inside ---- */
 
-enum { WEFT__DESCRIPTOR_CLOSED = 1, WEFT__DESCRIPTOR_FREED = 2, WEFT__DESCRIPTOR_CALL = 4 };
+enum {
+  WEFT__DESCRIPTOR_CLOSED = 1,
+  WEFT__DESCRIPTOR_FREED = 2,
+  WEFT__DESCRIPTOR_READER = 4, /* one of the calls is the reader */
+  WEFT__DESCRIPTOR_CALL = 8,
+};
 
-void weft__descriptor_leave_closed(struct weft__descriptor *d);
+/* What the call has added to `calls`. */
+void weft__descriptor_leave_closed(struct weft__descriptor *d, uint32_t call);
 
-static inline void weft__descriptor_leave(struct weft__descriptor *d) {
+static inline void weft__descriptor_leave_as(struct weft__descriptor *d, uint32_t call) {
   uint32_t calls = weft__load_relaxed_u32(&d->calls);
   while (!(calls & WEFT__DESCRIPTOR_CLOSED))
-    if (weft__cas_u32(&d->calls, &calls, calls - WEFT__DESCRIPTOR_CALL)) return;
-  weft__descriptor_leave_closed(d);
+    if (weft__cas_u32(&d->calls, &calls, calls - call)) return;
+  weft__descriptor_leave_closed(d, call);
+}
+
+static inline void weft__descriptor_leave(struct weft__descriptor *d) {
+  weft__descriptor_leave_as(d, WEFT__DESCRIPTOR_CALL);
 }
 
 static inline int weft__descriptor_enter(struct weft__descriptor *d) {
   uint32_t before = weft__add_u32(&d->calls, WEFT__DESCRIPTOR_CALL);
   if (weft__likely(!(before & WEFT__DESCRIPTOR_CLOSED))) return 0;
-  weft__descriptor_leave_closed(d);
+  weft__descriptor_leave_closed(d, WEFT__DESCRIPTOR_CALL);
   return WEFT_ECLOSED;
+}
+
+static inline int weft__descriptor_enter_reader(struct weft__descriptor *d) {
+  uint32_t calls = weft__load_relaxed_u32(&d->calls);
+  do {
+    if (weft__unlikely(calls & WEFT__DESCRIPTOR_CLOSED)) return WEFT_ECLOSED;
+    if (weft__unlikely(calls & WEFT__DESCRIPTOR_READER)) return WEFT_EBUSY;
+  } while (
+      !weft__cas_u32(&d->calls, &calls, calls + WEFT__DESCRIPTOR_CALL + WEFT__DESCRIPTOR_READER));
+  return 0;
+}
+
+static inline void weft__descriptor_leave_reader(struct weft__descriptor *d) {
+  weft__descriptor_leave_as(d, WEFT__DESCRIPTOR_CALL + WEFT__DESCRIPTOR_READER);
 }
 
 #endif

@@ -3,7 +3,7 @@
  * Every call counts itself in and out of the descriptor, so that a close never takes the memory from under
  * one. The two directions know nothing of each other.
  *
- * Reading belongs to the one task that holds `reading`. The buffer is there only while something is in it
+ * Reading belongs to the one task that is the descriptor's reader. The buffer is there only while something is in it
  * or while it is being filled: a stream that waits with nothing unread gives it back first.
  *
  * Writing belongs to the task that has the turn, a first-in first-out lock; it alone sends. What is to be sent
@@ -82,9 +82,8 @@ struct weft__stream_kept {
 struct weft_stream {
   struct weft__descriptor *d;  /* constant */
   enum weft__stream_kind kind; /* constant */
-  weft__atomic_u32 flags;   /* relaxed loads: what a flag says is also found out under its guard */
-  weft__atomic_u32 reading; /* 1: a task reads. CAS (acquire), given back by a release store */
-  int out_error;            /* of the turn */
+  weft__atomic_u32 flags; /* relaxed loads: what a flag says is also found out under its guard */
+  int out_error;          /* of the turn */
   weft_lock turn;
   weft__atomic_u64 bytes_read;    /* relaxed, as the next; written by the reader */
   weft__atomic_u64 bytes_written; /* by who has the turn */
@@ -116,17 +115,11 @@ void weft__stream_kick(weft_stream *s);
 
 /* Between reader_enter (0, WEFT_ECLOSED, WEFT_EBUSY) and reader_leave the caller is the reader. */
 static inline int weft__reader_enter(weft_stream *s) {
-  int r = weft__descriptor_enter(s->d);
-  if (weft__unlikely(r < 0)) return r;
-  uint32_t free = 0;
-  if (weft__likely(weft__cas_u32(&s->reading, &free, 1))) return 0;
-  weft__descriptor_leave(s->d);
-  return WEFT_EBUSY;
+  return weft__descriptor_enter_reader(s->d);
 }
 
 static inline void weft__reader_leave(weft_stream *s) {
-  weft__store_release_u32(&s->reading, 0); /* pairs with the CAS of the next one */
-  weft__descriptor_leave(s->d);
+  weft__descriptor_leave_reader(s->d);
 }
 
 /* What follows is the reader's. */
