@@ -106,7 +106,7 @@ static int echo(weft_gen *g, void *arg) {
   return r;
 }
 
-static void send(weft_gen *g, int value) {
+static void give(weft_gen *g, int value) {
   int number = 0;
   weft_gen_send(g, &value, &number);
   trace("main got %d", number);
@@ -121,8 +121,8 @@ static const char *next(weft_gen *g) {
 SCENARIO(values_may_be_sent_in) {
   weft_gen *g = open_gen(echo, (struct count){"g", 0, 0, 0});
   trace("main got %s", next(g));
-  send(g, 4);
-  send(g, 7);
+  give(g, 4);
+  give(g, 7);
   trace("main got %s", next(g));
   weft_gen_close(g);
 }
