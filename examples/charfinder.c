@@ -10,12 +10,13 @@
  *
  * After charfinder, the server that Luciano Ramalho's "Fluent Python" builds on asyncio's streams. The
  * end of the input, a control character (Ctrl-D, Ctrl-C) or bytes that are not UTF-8 end a
- * conversation, and Ctrl-C at the server ends all of them. The index is that of the project's
+ * conversation, and Ctrl-C at the server, or SIGTERM, ends all of them. The index is that of the project's
  * contrast with asyncio (bench/contrast/index/names.h); it is built once and then only read, so that the
  * handlers, on all CPUs, need no lock.
  */
 #include "index/names.h"
 
+#include <signal.h>
 #include <weft.h>
 
 enum { LINE_BYTES_MAX = 512, RESULT_BYTES_MAX = 256 };
@@ -264,21 +265,38 @@ static void unload(struct finder *f) {
   free(f->original.bytes);
 }
 
-static int serve(void *arg) {
-  struct finder *f = arg;
-  weft_server *server;
+static void say_where(weft_server *server) {
   weft_addr address;
   char text[WEFT_ADDR_TEXT];
-  int r = weft_server_start(&server, converse, f, &f->opts);
-  if (r < 0) return r;
   for (size_t i = 0; weft_server_addr(server, i, &address) == 0; i++) {
     weft_addr_format(&address, text, sizeof text);
     printf("serving on %s\n", text);
   }
-  printf("%u characters; Ctrl-C ends\n", f->names.count);
-  fflush(stdout);
-  r = weft_server_serve(server);
+}
+
+/* Who is in the middle of a line at the end need not finish it. */
+static int shut_down(weft_server *server) {
+  int r = weft_server_shutdown(server, &(weft_shutdown_opts){.grace = weft_ms(500)}, NULL);
   weft_server_free(server);
+  return r == WEFT_ETIMEDOUT ? 0 : r;
+}
+
+static int serve(void *arg) {
+  struct finder *f = arg;
+  weft_signal *end;
+  weft_server *server;
+  int r = weft_signal_open(&end, (int[]){SIGINT, SIGTERM}, 2);
+  if (r < 0) return r;
+  r = weft_server_start(&server, converse, f, &f->opts);
+  if (r == 0) {
+    say_where(server);
+    printf("%u characters; Ctrl-C ends\n", f->names.count);
+    fflush(stdout);
+    int signo = weft_signal_next(end, NULL); /* it serves meanwhile */
+    r = shut_down(server);
+    if (signo < 0) r = signo;
+  }
+  weft_signal_close(end);
   return r;
 }
 
@@ -300,11 +318,7 @@ static bool parse(int argc, char **argv, struct finder *f) {
 int main(int argc, char **argv) {
   struct finder finder = {
       .file = "/usr/share/unicode/UnicodeData.txt",
-      .opts = {.host = "127.0.0.1",
-               .port = 2323,
-               .name = "conversation",
-               /* A client that is in the middle of a line at the end need not finish it. */
-               .shutdown = {.grace = weft_ms(500)}},
+      .opts = {.host = "127.0.0.1", .port = 2323, .name = "conversation"},
   };
   if (!parse(argc, argv, &finder)) {
     fprintf(stderr, "usage: charfinder [--host HOST] [--port N] [--file UnicodeData.txt]\n");
@@ -316,7 +330,7 @@ int main(int argc, char **argv) {
   }
   int r = weft_run(serve, &finder, NULL);
   unload(&finder);
-  if (r < 0 && r != WEFT_EINTR) { /* WEFT_EINTR: Ctrl-C */
+  if (r < 0) {
     fprintf(stderr, "charfinder: %s\n", weft_strerror(r));
     return 1;
   }

@@ -12,9 +12,10 @@
  *   nc localhost 7000                  one client
  *   echo_client --connections 1000     many, and how long each exchange takes
  *
- * Ctrl-C ends it: it stops to listen, finishes the exchanges that are under way, and closes the
- * connections. What comes from a client that breaks off is one line of the log; the others go on.
+ * Ctrl-C or SIGTERM ends it: it stops to listen, finishes the exchanges that are under way, and
+ * closes the connections. What comes from a client that breaks off is one line of the log; the others go on.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,19 +34,31 @@ static int echo(weft_stream *s, void *arg) {
   return (int)n; /* 0: the client has sent all it had to; what is negative is reported */
 }
 
-static int serve(void *opts) {
-  weft_server *server;
+static void say_where(weft_server *server) {
   weft_addr address;
   char text[WEFT_ADDR_TEXT];
-  int r = weft_server_start(&server, echo, NULL, opts);
-  if (r < 0) return r;
   for (size_t i = 0; weft_server_addr(server, i, &address) == 0; i++) {
     weft_addr_format(&address, text, sizeof text);
     printf("serving on %s\n", text);
   }
   fflush(stdout);
-  r = weft_server_serve(server); /* until Ctrl-C cancels this task; then it shuts the server down */
-  weft_server_free(server);
+}
+
+static int serve(void *opts) {
+  weft_signal *end;
+  weft_server *server;
+  int r = weft_signal_open(&end, (int[]){SIGINT, SIGTERM}, 2);
+  if (r < 0) return r;
+  r = weft_server_start(&server, echo, NULL, opts);
+  if (r == 0) {
+    say_where(server);
+    int signo = weft_signal_next(end, NULL); /* it serves meanwhile */
+    r = weft_server_shutdown(server, NULL, NULL);
+    if (r == WEFT_ETIMEDOUT) r = 0; /* a client that does not read its echo was cut off */
+    if (signo < 0) r = signo;
+    weft_server_free(server);
+  }
+  weft_signal_close(end);
   return r;
 }
 
@@ -72,7 +85,7 @@ int main(int argc, char **argv) {
     return 2;
   }
   int r = weft_run(serve, &opts, NULL);
-  if (r < 0 && r != WEFT_EINTR) { /* WEFT_EINTR: it was Ctrl-C, and everything has ended well */
+  if (r < 0) {
     fprintf(stderr, "echo_server: %s\n", weft_strerror(r));
     return 1;
   }
