@@ -98,6 +98,7 @@ int weft__loop_init(struct weft__loop *l) {
   memset(l, 0, sizeof *l);
   weft__list_init(&l->requests);
   weft__list_init(&l->descriptors);
+  weft__store_relaxed_u64(&l->uv_due, UINT64_MAX);
   int r = look_for_room(&highest);
   /* Twice as much: other threads open descriptors too. */
   if (r == 0) r = weft__memory_reserve(2 * table_bytes(highest));
@@ -157,9 +158,19 @@ static bool used(const struct weft__loop *l) {
   return weft__load_relaxed_u32(&l->used) != 0;
 }
 
+/* libuv has run: so the monitor knows when it has to again, even if nobody drives it by then. */
+static void note_due(struct weft__loop *l) {
+  int ms = uv_loop_alive(&l->uv) ? uv_backend_timeout(&l->uv) : -1;
+  uint64_t due = ms < 0 ? UINT64_MAX : weft__now() + (uint64_t)ms * WEFT__NS_PER_MS;
+  weft__store_relaxed_u64(&l->uv_due, due);
+}
+
 static void turn(struct weft__loop *l) {
   if (weft__pollset_watched(&l->set)) weft__pollset_look(&l->set);
-  if (weft__unlikely(used(l))) uv_run(&l->uv, UV_RUN_NOWAIT);
+  if (weft__unlikely(used(l))) {
+    uv_run(&l->uv, UV_RUN_NOWAIT);
+    note_due(l);
+  }
   if (weft__unlikely(weft__sim_here())) weft__sim_net_deliver(weft__loop_key(l));
   weft__counter_add(&l->turns, 1);
 }
@@ -199,6 +210,7 @@ static void sleep_in_uv(struct weft__loop *l, uint64_t deadline) {
   }
   uv_run(&l->uv, UV_RUN_ONCE);
   uv_timer_stop(&l->alarm);
+  note_due(l);
 }
 
 void weft__loop_sleep(struct weft__loop *l, uint64_t deadline) {
@@ -248,6 +260,9 @@ void weft__loop_ring(struct weft__loop *l) {
 
 bool weft__loop_has_event(const struct weft__loop *l) {
   if (weft__load_relaxed_u32(&l->posted) != 0) return true;
+  if (used(l) &&
+      weft__load_relaxed_u64(&((struct weft__loop *)(uintptr_t)l)->uv_due) <= weft__now())
+    return true;
   if (weft__sim_here() && weft__sim_net_ready(weft__loop_key(l))) return true;
   struct pollfd p[2] = {{.fd = l->set.fd, .events = POLLIN},
                         {.fd = uv_backend_fd(&l->uv), .events = POLLIN}};

@@ -35,8 +35,12 @@ struct weft__loop {
   uv_loop_t uv;     /* the driver's */
   uv_poll_t inner;  /* the driver's: the set, in libuv */
   uv_timer_t alarm; /* the driver's: bounds a sleep in libuv */
-  weft__atomic_u32 used; /* a request has run: libuv may have something to do. Written by the driver; a
+  weft__atomic_u32
+      used; /* a request has run: libuv may have something to do. Written by the driver; a
                             hint for others. Relaxed */
+  weft__atomic_u64
+      uv_due; /* when libuv wants to be run, on the clock of weft__now; never before it is used.
+                              Written by the driver, a hint for the monitor. Relaxed */
   struct weft__pollset set;
   struct weft__list descriptors; /* whose home it is: guarded by descriptor.c's pool lock */
   weft__atomic_ptr

@@ -15,6 +15,7 @@
 #include "core/shutdown.h"
 #include "core/simulate.h"
 #include "core/strand.h"
+#include "core/uv.h"
 
 enum {
   POLL_EVERY = 61,    /* turns between looks at loop and timers */
@@ -39,7 +40,10 @@ int weft__worker_init(struct weft__worker *w, struct weft__runtime *rt, unsigned
 }
 
 void weft__worker_fini(struct weft__worker *w) {
-  if (!w->reserve) weft__loop_fini(&w->own_loop);
+  if (!w->reserve) {
+    weft__uv_report_left(w);
+    weft__loop_fini(&w->own_loop);
+  }
   weft__timers_fini(&w->own_timers);
   weft__stack_cache_fini(&w->stacks);
 }
