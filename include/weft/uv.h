@@ -1,5 +1,5 @@
 /* The libuv loops of the workers, for libraries that are built on libuv. Not part of <weft.h>: include it
- * beside, and link with libuv.
+ * beside, with the system's names visible (-std=gnu11 or _GNU_SOURCE), and link with libuv.
  *
  *   static void on_timer(uv_timer_t *t) {                      (on the loop's driver)
  *     weft_future_set(t->data, NULL);
