@@ -25,13 +25,13 @@
  * client has given up before it was accepted is skipped.
  *
  * The end of a server, in phases (weft_server_shutdown):
- *   1. It stops to listen. Who is in the kernel's queue by then is still served.
+ *   1. It stops to listen. Who is connected, or is being connected, by then is still served.
  *   2. Every handler is told: weft_stopping() is true in it, and in all that it has started, and
  *      weft_stop_wait returns. And a read of its connection that would have to wait answers 0, the
  *      end, when the handler has read nothing since it last wrote: so a loop that reads a request and
  *      writes the answer ends between two of them, by itself, and never within one. (Who has read
  *      nothing at all waits for a fifth of a second.) A client that is sending just then is not
- *      reset: for half a second the server reads what it sends, to no effect, until it closes, too.
+ *      reset: for a second the server reads what it sends, to no effect, until it closes, too.
  *   3. Handlers have the time `grace` to end by themselves.
  *   4. Those who are left are cancelled, and have the time `cancel_grace`.
  *   5. The connections of those who are left even then are dropped; `abort_grace`.

@@ -34,11 +34,18 @@ static bool is_hasty(weft_listener *l) {
   return weft__load_acquire_u32(&l->hasty) != 0;
 }
 
-/* TCP: the kernel drops what comes for the listener, so that no handshake ends any more. (Where it refuses,
- * the moment between the last take and the close is a little longer.) A Unix socket is found by its file. */
+/* TCP: the kernel drops what asks for a connection, so that no handshake begins any more; those that have begun
+ * end, and are accepted, if there is time for that. (Where it refuses, they begin until the close.) A Unix
+ * socket is found by its file. */
 static void become_deaf(weft_listener *l) {
-  struct sock_filter nothing[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
-  const struct sock_fprog program = {.len = 1, .filter = nothing};
+  enum { FLAGS_AT = 13, SYN = 2 }; /* in the header of a segment, with which it begins here */
+  struct sock_filter drop_syn[] = {
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_AT),
+      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, SYN, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+  };
+  const struct sock_fprog program = {.len = 4, .filter = drop_syn};
   if (weft_addr_family(&l->addr) == AF_UNIX)
     weft__listener_unlink(l);
   else
@@ -46,7 +53,8 @@ static void become_deaf(weft_listener *l) {
                                sizeof program);
 }
 
-void weft__listener_hurry(weft_listener *l) {
+void weft__listener_hurry(weft_listener *l, uint64_t until) {
+  weft__store_relaxed_u64(&l->last_call, until);
   weft__store_release_u32(&l->hasty, 1);
   if (weft__descriptor_enter(l->d) == 0) {
     if (!is_closed(l)) become_deaf(l);
@@ -116,8 +124,10 @@ int weft__listener_take(weft_listener *l, weft_stream **ret, const void *site) {
 }
 
 int weft__listener_wait(weft_listener *l) {
-  if (is_hasty(l)) return WEFT_EAGAIN;
-  int r = weft__descriptor_wait(l->d, WEFT__IN, WEFT__NEVER);
+  uint64_t until = is_hasty(l) ? weft__load_relaxed_u64(&l->last_call) : WEFT__NEVER;
+  if (weft__now() >= until) return WEFT_EAGAIN;
+  int r = weft__descriptor_wait(l->d, WEFT__IN, until);
+  if (r == WEFT_ETIMEDOUT) r = 0;
   /* The try that is worth it is the next take's. */
   if (r == 0) weft__descriptor_more(l->d, WEFT__IN);
   l->row = 0;

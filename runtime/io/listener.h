@@ -23,8 +23,9 @@ struct weft_listener {
   uint32_t burst;             /* constant: so many in a row, then others have a turn */
   weft__atomic_u32 closed;    /* 1: who sets it (acq_rel) closes d */
   weft__atomic_u32 accepting; /* 1: a task is inside; acquire by it, release by the one before */
-  weft__atomic_u32 hasty;     /* 1: waits for nobody any more. Release before d is woken, acquire */
-  weft__atomic_u32 no_file;   /* 1: who sets it (acq_rel) removes the file */
+  weft__atomic_u32 hasty; /* 1: waits until last_call only. Release before d is woken, acquire */
+  weft__atomic_u64 last_call;  /* relaxed, before hasty */
+  weft__atomic_u32 no_file;    /* 1: who sets it (acq_rel) removes the file */
   struct weft__sock_file file; /* the opener's; then the remover's */
   struct weft__resource resource;
   /* Of the one inside: */
@@ -57,9 +58,8 @@ int weft__listener_take(weft_listener *l, weft_stream **ret, const void *site);
  * timer. */
 int weft__listener_pause(weft_listener *l, weft_stream **ret, const void *site, uint64_t deadline);
 
-/* From now on who is inside does not wait for clients: it takes what is there, and nobody else comes, as far
- * as that can be helped: who connects between the last take and the close is reset. Any thread, while the
- * listener lives. */
-void weft__listener_hurry(weft_listener *l);
+/* From now on nobody new comes, and who is inside takes those who are here, or on their way here until that
+ * time, and then waits for nobody any more. Any thread, while the listener lives. */
+void weft__listener_hurry(weft_listener *l, uint64_t until);
 
 #endif

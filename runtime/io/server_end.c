@@ -15,6 +15,9 @@
 #define CANCEL_GRACE weft_sec(1)
 #define ABORT_GRACE weft_sec(1)
 
+/* So long a handshake may take that is under way when listening ends, if there is time at all. */
+#define LAST_CALL (50 * WEFT__NS_PER_MS)
+
 static const struct weft__wait_kind the_close = {"a server to be closed"};
 static const struct weft__wait_kind the_end = {"a server's last connection"};
 
@@ -85,7 +88,10 @@ static void begin_close(weft_server *v, uint64_t by) {
   wake_all(&v->for_place);
   weft__spin_unlock(&v->lock);
   if (!sooner) return;
-  for (unsigned i = 0; i < v->nlisteners; i++) weft__listener_hurry(v->acceptor[i].listener);
+  uint64_t last_call = weft__now() + LAST_CALL;
+  if (last_call > by) last_call = by;
+  for (unsigned i = 0; i < v->nlisteners; i++)
+    weft__listener_hurry(v->acceptor[i].listener, last_call);
 }
 
 /* No acceptor, at most until then, which only a shield or its end delays. */

@@ -16,7 +16,7 @@
 
 /* So long a client has to see that it is over before its connection is closed, lest what it is sending
  * reset it. */
-#define LINGER (500 * WEFT__NS_PER_MS)
+#define LINGER WEFT__NS_PER_SEC
 
 /* So long one who has just come has for its first question, which is mostly under way. */
 #define FIRST_QUESTION (200 * WEFT__NS_PER_MS)
