@@ -43,7 +43,8 @@ typedef struct weft_datagram weft_datagram;
 /* Every field may be left zero. */
 typedef struct weft_datagram_opts {
   const weft_addr *local; /* bound to; default: the system chooses when the first one is sent. The
-                             file of a Unix socket stays when it is closed */
+                             file of a Unix socket is removed by the close if it is still this
+                             one's; one that was left behind, and nobody has bound, is replaced */
   const weft_addr *peer;  /* connected to: only datagrams from there are received */
   int family;         /* AF_INET, AF_INET6, AF_UNIX; default: that of local or peer, or AF_INET */
   bool v6_only;       /* of an IPv6 socket: no IPv4 */

@@ -163,7 +163,17 @@ static int set_size(int fd, int name, int size) {
   return size > 0 ? weft__sys_setsockopt(fd, SOL_SOCKET, name, &size, sizeof size) : WEFT_EINVAL;
 }
 
-static int prepare(int fd, int family, const weft_datagram_opts *o) {
+/* A file that a socket has left behind which is gone is replaced. */
+static int bind_to(int fd, const weft_addr *a, struct weft__sock_file *file) {
+  int r = weft__sys_bind(fd, &a->u.any, a->len);
+  if (r == WEFT_EADDRINUSE && a->u.any.sa_family == AF_UNIX) {
+    r = weft__sock_file_clear(a);
+    if (r == 0) r = weft__sys_bind(fd, &a->u.any, a->len);
+  }
+  return r == 0 ? weft__sock_file_made(file, a, 0) : r;
+}
+
+static int prepare(int fd, int family, const weft_datagram_opts *o, struct weft__sock_file *file) {
   int r = set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, o->v6_only);
   if (r == 0) r = set_flag(fd, SOL_SOCKET, SO_REUSEPORT, o->reuse_port);
   if (r == 0) r = set_flag(fd, SOL_SOCKET, SO_REUSEADDR, o->reuse_address);
@@ -171,7 +181,7 @@ static int prepare(int fd, int family, const weft_datagram_opts *o) {
   if (r == 0) r = set_size(fd, SO_RCVBUF, o->receive_buffer);
   if (r == 0) r = set_size(fd, SO_SNDBUF, o->send_buffer);
   if (r == 0 && o->errors) r = weft__datagram_keep_errors(fd, family);
-  if (r == 0 && o->local) r = weft__sys_bind(fd, &o->local->u.any, o->local->len);
+  if (r == 0 && o->local) r = bind_to(fd, o->local, file);
   if (r == 0 && o->peer) r = weft__sys_connect(fd, &o->peer->u.any, o->peer->len);
   return r;
 }
@@ -205,9 +215,15 @@ int weft_datagram_open(weft_datagram **ret, const weft_datagram_opts *opts) {
   if (fd < 0) return fd;
   uint32_t mode =
       (o->peer ? WEFT__DATAGRAM_CONNECTED : 0) | (o->errors ? WEFT__DATAGRAM_ERRORS : 0);
-  int r = prepare(fd, family, o);
+  struct weft__sock_file file = {0};
+  int r = prepare(fd, family, o, &file);
   if (r == 0) r = adopt(ret, fd, family, mode, __builtin_return_address(0));
-  if (r < 0) (void)weft__sys_close(fd);
+  if (r == 0) {
+    (*ret)->file = file;
+    return 0;
+  }
+  if (file.made) weft__sock_file_remove(&file, o->local);
+  (void)weft__sys_close(fd);
   return r;
 }
 
@@ -256,9 +272,12 @@ int weft_datagram_from_fd(weft_datagram **ret, int fd) {
 }
 
 int weft_datagram_close(weft_datagram *d) {
+  weft_addr name;
   if (!d) return 0;
   if (weft__in_child()) return WEFT_ECHILD;
   weft__resource_close(&d->resource);
+  /* Before it is closed: a file that nobody has bound is anybody's. */
+  if (d->file.made && weft_datagram_local(d, &name) == 0) weft__sock_file_remove(&d->file, &name);
   weft__descriptor_free(d->io);
   return 0;
 }

@@ -18,6 +18,7 @@
 #include "base/atomics.h"
 #include "core/descriptor.h"
 #include "core/resource.h"
+#include "io/sockfile.h"
 
 /* How the socket is set, as far as it changes what a call does. */
 enum { WEFT__DATAGRAM_CONNECTED = 1, WEFT__DATAGRAM_ERRORS = 2 };
@@ -28,6 +29,7 @@ struct weft_datagram {
   weft__atomic_u32 mode;       /* relaxed: who changes it while others send has either */
   weft_lock receivers;
   weft_lock senders;
+  struct weft__sock_file file; /* of a Unix socket that was bound to one; the closer's */
   struct weft__resource resource;
 };
 

@@ -63,6 +63,47 @@ TASK_TEST(unix_sockets_have_names_or_none) {
   CHECK_INT(weft_datagram_close(client), 0);
 }
 
+static bool file_exists(const char *path) {
+  return access(path, F_OK) == 0;
+}
+
+TASK_TEST(the_file_of_a_unix_socket_goes_with_it) {
+  char path[64];
+  weft_addr name;
+  weft_datagram *d = NULL, *second = NULL;
+  snprintf(path, sizeof path, "/tmp/weft-datagram-%d", getpid());
+  unlink(path);
+  weft_addr_unix(&name, path);
+  d = open_with((weft_datagram_opts){.local = &name});
+  CHECK(file_exists(path));
+  CHECK_INT(weft_datagram_open(&second, &(weft_datagram_opts){.local = &name}), WEFT_EADDRINUSE);
+  weft_datagram_close(d);
+  CHECK(!file_exists(path));
+
+  int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+  CHECK_INT(bind(fd, &name.u.any, name.len), 0);
+  close(fd); /* and its file is left behind */
+  CHECK(file_exists(path));
+  d = open_with((weft_datagram_opts){.local = &name});
+  unlink(path);
+  second = open_with((weft_datagram_opts){.local = &name}); /* in its place */
+  weft_datagram_close(d);
+  CHECK(file_exists(path)); /* the second one's */
+  weft_datagram_close(second);
+  CHECK(!file_exists(path));
+
+  /* One that cannot be opened to the end leaves none. */
+  weft_addr nobody;
+  weft_addr_unix(&nobody, "/tmp/weft-no-such-socket");
+  CHECK_INT(weft_datagram_open(&d, &(weft_datagram_opts){.local = &name, .peer = &nobody}),
+            WEFT_ENOENT);
+  CHECK(!file_exists(path));
+  close(open(path, O_CREAT | O_WRONLY, 0600));
+  CHECK_INT(weft_datagram_open(&d, &(weft_datagram_opts){.local = &name}), WEFT_EADDRINUSE);
+  CHECK(file_exists(path)); /* no socket: not ours to remove */
+  unlink(path);
+}
+
 TASK_TEST(a_pair_talks_in_both_directions) {
   weft_datagram *pair[2];
   CHECK_INT(weft_datagram_pair(pair), 0);
@@ -291,6 +332,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_echo_goes_there_and_back),
     cmocka_unit_test(ipv6_works_the_same),
     cmocka_unit_test(unix_sockets_have_names_or_none),
+    cmocka_unit_test(the_file_of_a_unix_socket_goes_with_it),
     cmocka_unit_test(a_pair_talks_in_both_directions),
     cmocka_unit_test(a_socket_of_the_program_is_taken_over),
     cmocka_unit_test(connecting_later_and_elsewhere),
