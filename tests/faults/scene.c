@@ -43,6 +43,10 @@ int scene_step(const char *what, int code, int success, const int *allowed) {
   return code;
 }
 
+bool scene_may_fail(void) {
+  return faults_about;
+}
+
 /* A failure of a task that nobody awaits is told here and nowhere else. */
 static void on_log(const char *line, void *arg) {
   (void)arg;

@@ -36,6 +36,7 @@ extern const struct scenario weft_faults_life_scenarios[];
 extern const struct scenario weft_faults_aio_scenarios[];
 extern const struct scenario weft_faults_insight_scenarios[];
 extern const struct scenario weft_faults_stream_scenarios[];
+extern const struct scenario weft_faults_datagram_scenarios[];
 extern const struct scenario weft_faults_planted_scenarios[];
 
 /* ---- for scenarios: any thread ---- */
@@ -54,6 +55,9 @@ bool scene_wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));
 #define THREAD_CODES WEFT_ENOMEM, WEFT_EAGAIN
 #define OPEN_CODES WEFT_ENOMEM, WEFT_EAGAIN, WEFT_EMFILE, WEFT_ENFILE, WEFT_EPROC
 #define CALL_CODES WEFT_ENOMEM, WEFT_EAGAIN, WEFT_EMFILE, WEFT_ENFILE, WEFT_EPROC
+
+/* A call may fail in this run: a wait for what then does not come may need a limit. */
+bool scene_may_fail(void);
 
 /* Runs main_task in a runtime with the scene's log. Its code is to be 0. */
 int scene_run(weft_fn main_task, void *arg, const weft_run_opts *opts);
