@@ -1,6 +1,7 @@
 /* Whole files: read with a limit, replaced in one step, whatever fails on the way. */
 #include <weft.h>
 
+#include "base/memory.h"
 #include "base/sys.h"
 #include "counts.h"
 #include "scratch.h"
@@ -132,6 +133,7 @@ TASK_TEST(a_failed_replacement_leaves_the_old_file_and_no_other) {
   struct scratch s;
   if (!scratch_begin(&s)) return;
   char *path = scratch_file(&s, "a", "old", 3);
+  int descriptors = scratch_descriptors();
   for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
     weft__sys_fail(calls[i], 1, WEFT_ENOSPC, false);
     CHECK_INT(weft_write_file(path, "new", 3, NULL), WEFT_ENOSPC);
@@ -149,8 +151,37 @@ TASK_TEST(a_failed_replacement_leaves_the_old_file_and_no_other) {
                  false); /* the directory's: the new one is in place */
   CHECK_INT(weft_write_file(path, "new", 3, NULL), WEFT_EIO);
   weft__sys_clear();
+  CHECK_INT(scratch_descriptors(), descriptors);
   CHECK(scratch_holds(path, "new", 3));
   CHECK_INT(scratch_count(&s), 1);
+  scratch_end(&s);
+}
+
+/* The n-th allocation fails, for each n that there is. */
+TASK_TEST(without_memory_nothing_is_done_and_nothing_is_lost) {
+  struct scratch s;
+  if (!scratch_begin(&s)) return;
+  char *path = scratch_file(&s, "a", "old", 3);
+  weft_file *f;
+  weft_dir *d;
+  void *data;
+  size_t len;
+  for (uint64_t n = 1; n <= 4; n++) {
+    for (int what = 0; what < 5; what++) {
+      int r = 0;
+      weft__memory_fail(WEFT__MEMORY_OWN, n, false);
+      if (what == 0 && (r = weft_file_open(&f, path, O_RDONLY, 0)) == 0) weft_file_close(f);
+      if (what == 1 && (r = weft_read_file(path, 0, &data, &len)) == 0) weft_read_file_free(data);
+      if (what == 2) r = weft_write_file(path, "new", 3, NULL);
+      if (what == 3 && (r = weft_dir_open(&d, s.dir)) == 0) weft_dir_close(d);
+      if (what == 4) r = (int)weft_fs_copy(path, path, NULL);
+      weft__memory_fail_end();
+      CHECK(r == WEFT_ENOMEM || r == WEFT_EAGAIN || r == 0 || (what == 4 && r == 3));
+      if (n == 1) CHECK(r < 0);
+      CHECK_INT(scratch_count(&s), 1);
+    }
+  }
+  CHECK(scratch_holds(path, "new", 3));
   scratch_end(&s);
 }
 
@@ -218,6 +249,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(a_file_is_made_or_replaced_whole),
       cmocka_unit_test(what_must_not_be_replaced_is_not),
       cmocka_unit_test(a_failed_replacement_leaves_the_old_file_and_no_other),
+      cmocka_unit_test(without_memory_nothing_is_done_and_nothing_is_lost),
       cmocka_unit_test(a_name_that_is_taken_is_not_used),
       cmocka_unit_test(who_reads_meanwhile_finds_one_or_the_other_whole),
   };

@@ -68,6 +68,7 @@ TASK_TEST(removing_ends_at_the_first_error_and_can_go_on) {
   struct scratch s;
   if (!scratch_begin(&s)) return;
   char *tree = scratch_path(&s, "tree");
+  int descriptors = scratch_descriptors();
   for (size_t i = 0; i < 3; i++)
     for (uint64_t n = 1;; n++) {
       CHECK_INT(mkdir(tree, 0700), 0);
@@ -82,6 +83,7 @@ TASK_TEST(removing_ends_at_the_first_error_and_can_go_on) {
       CHECK_INT(weft_fs_exists(tree), 0);
       if (!failed || weft_test_failed()) break;
     }
+  CHECK_INT(scratch_descriptors(), descriptors);
   scratch_end(&s);
 }
 
@@ -165,6 +167,7 @@ TASK_TEST(a_failed_copy_leaves_all_as_it_was) {
   struct scratch s;
   if (!scratch_begin(&s)) return;
   char *a = scratch_file(&s, "a", "new", 3), *b = scratch_file(&s, "b", "old", 3);
+  int descriptors = scratch_descriptors();
   for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
     for (uint64_t n = 1; n <= 2; n++) {
       weft__sys_fail(calls[i], n, WEFT_ENOSPC, false);
@@ -188,6 +191,7 @@ TASK_TEST(a_failed_copy_leaves_all_as_it_was) {
   CHECK_INT(weft_fs_copy(a, scratch_path(&s, "none/b"), NULL), WEFT_ENOENT);
   CHECK(scratch_holds(b, "old", 3));
   CHECK_INT(scratch_count(&s), 2);
+  CHECK_INT(scratch_descriptors(), descriptors);
   scratch_end(&s);
 }
 

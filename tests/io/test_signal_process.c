@@ -2,6 +2,7 @@
  * dispositions as it found them. */
 #include <pthread.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <weft.h>
@@ -261,6 +262,16 @@ TASK_TEST(a_signal_of_the_process_arrives) {
   CHECK_INT(weft_signal_close(s), 0);
 }
 
+/* Long enough for all of the runtime's threads to sleep. */
+TASK_TEST(a_signal_reaches_a_process_that_sleeps) {
+  static const int alarms[] = {SIGALRM};
+  weft_signal *s = NULL;
+  CHECK_INT(weft_signal_open(&s, alarms, 1), 0);
+  CHECK_INT(setitimer(ITIMER_REAL, &(struct itimerval){.it_value = {.tv_usec = 300000}}, NULL), 0);
+  CHECK_INT(weft_signal_next(s, NULL), SIGALRM);
+  CHECK_INT(weft_signal_close(s), 0);
+}
+
 int main(int argc, char **argv) {
   static const struct CMUnitTest tests[] = {
       cmocka_unit_test(sigint_is_taken_from_the_run_and_given_back),
@@ -273,6 +284,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(in_a_child_of_fork_a_signal_does_what_it_did_before),
       cmocka_unit_test(a_signal_leaves_errno_alone),
       cmocka_unit_test(a_signal_of_the_process_arrives),
+      cmocka_unit_test(a_signal_reaches_a_process_that_sleeps),
   };
   return weft_test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
 }
