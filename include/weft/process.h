@@ -28,7 +28,7 @@
  * SIGINT and SIGQUIT stay ignored when the program ignores them (nohup does that, and shells with
  * what they start in the background).
  *
- * In a simulation (weft/sim.h) processes are real: they take real time.
+ * In a simulation (weft/sim.h) processes are real: they take real time, and need their descriptors.
  */
 #ifndef WEFT_PROCESS_H
 #define WEFT_PROCESS_H

@@ -29,7 +29,8 @@
  *   - Plain memory: two tasks change places at suspensions, at calls of weft and at
  *     weft_sim_point(), not between two instructions. A data race without such a place in between
  *     is a case for ThreadSanitizer, which works together with the simulation.
- *   - Descriptors of the kernel: they are looked at when nothing else can run, and a deadline comes
+ *   - Child processes (weft/process.h), and the pipes to them.
+ *   - Descriptors of the kernel, those pipes among them: they are looked at when nothing else can run, and a deadline comes
  *     first. Who else writes to them has two seconds of real time before the run counts as stuck.
  *
  * After each run the runtime checks itself: no task lost, none run twice, nothing left in a queue,

@@ -4,8 +4,10 @@
 #include "core/spawn.h"
 #include "core/worker.h"
 
+/* One that has its closer still has not begun: there was no stack for it. */
 static void closer_done(struct weft__owner *owner, struct weft__task *t) {
-  (void)t;
+  struct weft__closer *c = t->arg;
+  if (c && c->drop) c->drop(c);
   weft__sub_u32(&weft__container_of(owner, struct weft__closers, owner)->running, 1);
 }
 
@@ -32,6 +34,7 @@ bool weft__closer_remove(struct weft__closers *cs, struct weft__closer *c) {
 
 static int closer_main(void *arg) {
   struct weft__closer *c = arg;
+  weft__current_task()->arg = NULL;
   return c->run(c);
 }
 

@@ -25,8 +25,8 @@ struct weft__closer {
   bool registered;        /* likewise */
   const char *name;       /* of the task; constant, a string that outlives it */
   int (*run)(struct weft__closer *c);
-  /* When there is no memory for that task: called by worker 0 instead. May register the closer again,
-   * must not suspend. NULL: nothing is done. */
+  /* When there is no memory for that task, or no stack: called by a worker instead. May register the
+   * closer again, must not suspend. NULL: nothing is done. */
   void (*drop)(struct weft__closer *c);
 };
 

@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "base/sim.h"
 #include "base/sys.h"
 #include "core/park.h"
 #include "core/ready.h"
@@ -143,8 +144,9 @@ int weft__process_watch(struct weft_process *p) {
     set_over(p, WEFT_ECHILD);
     return 0;
   }
-  if (p->pidfd >= 0 && watch_pidfd(p) == 0) return 0;
-  int r = watch_by_job(p);
+  int r = p->pidfd >= 0 ? watch_pidfd(p) : p->pidfd;
+  if (r == 0) return 0;
+  if (!weft__sim_here()) r = watch_by_job(p); /* which blocks its thread: there it is the only one */
   if (r < 0) weft__process_put_down(p); /* nobody would notice its end */
   return r;
 }

@@ -131,6 +131,17 @@ const struct point_series point_plan[] = {
     LACK(fork, EAGAIN),
     LACK(fork, ENOMEM),
     MOMENT(wait4, EINTR),
+    LACK(child_pipe, EMFILE),
+    LACK(child_pipe, ENFILE),
+    LACK(posix_spawnp, EAGAIN),
+    LACK(posix_spawnp, ENOMEM),
+    REFUSED(pidfd_open, ENOSYS),
+    REFUSED(pidfd_open, EPERM),
+    LACK(pidfd_open, EMFILE),
+    REFUSED(pidfd_send_signal, ENOSYS),
+    REFUSED(pidfd_send_signal, EPERM),
+    MOMENT(waitid, EINTR),
+    ONCE(waitid, EINVAL),
     {POINT_NONE, 0, 0, 0, 0},
 };
 

@@ -15,6 +15,8 @@
 
 enum scenario_kind {
   SCENARIO_ANY,
+  SCENARIO_EDGES,  /* as ANY, and has descriptors that tell of a change once: a call that says "would
+                      block" of what would not, without a change to come, is no kernel's */
   SCENARIO_REAL,   /* has threads of its own, blocks, or computes: is not simulated */
   SCENARIO_PLANTED /* has a defect, for the self-test only */
 };
@@ -32,6 +34,7 @@ extern const struct scenario weft_faults_group_scenarios[];
 extern const struct scenario weft_faults_wait_scenarios[];
 extern const struct scenario weft_faults_thread_scenarios[];
 extern const struct scenario weft_faults_process_scenarios[];
+extern const struct scenario weft_faults_child_scenarios[];
 extern const struct scenario weft_faults_life_scenarios[];
 extern const struct scenario weft_faults_aio_scenarios[];
 extern const struct scenario weft_faults_insight_scenarios[];
