@@ -74,7 +74,7 @@ static int wait_for_news(struct race *race, uint64_t next_at) {
   return r == WEFT_ETIMEDOUT ? 0 : r;
 }
 
-/* Until there is a winner, or every attempt has failed: 0. */
+/* Until there is a winner, or every attempt has failed: 0. The group's failure ends its wait. */
 static int run(struct race *race) {
   weft_ns stagger = race->opts->stagger ? race->opts->stagger : STAGGER;
   uint64_t next_at = 0;
@@ -100,19 +100,19 @@ static int run(struct race *race) {
   return r;
 }
 
-/* Ends what is left; the result of all. */
+/* Ends what is left; the result of all. A task that gets no stack is an error of the group: it ends the race,
+ * unless somebody has won it. */
 static int finish(struct race *race, int r) {
   weft_group_cancel(&race->tasks);
-  int joined = weft_group_join(&race->tasks);
-  if (r == 0) r = joined;
+  r = weft_group_exit(&race->tasks, r);
   for (size_t i = 0; i < race->begun; i++) {
     const struct attempt *a = &race->attempts[i];
     if (a->code < 0 && a->code != WEFT_ECANCELED)
       weft__connect_note(race->opts->errors, a->addr, a->code);
   }
-  if (r < 0) weft_stream_close(race->winner);
-  if (r == 0 && !race->winner) r = race->attempts[0].code;
-  return r;
+  if (race->winner && r != WEFT_ECANCELED) return 0;
+  weft_stream_close(race->winner);
+  return r < 0 ? r : race->attempts[0].code;
 }
 
 int weft__connect_race(weft_stream **ret, const weft_addr *addrs, size_t n,
@@ -123,6 +123,7 @@ int weft__connect_race(weft_stream **ret, const weft_addr *addrs, size_t n,
   for (size_t i = 0; i < n; i++)
     race.attempts[i] = (struct attempt){.race = &race, .addr = &addrs[i], .code = WEFT_ECANCELED};
   weft__waitq_init(&race.caller);
+  weft_group_enter(&race.tasks);
   int r = finish(&race, run(&race));
   weft__free(race.attempts);
   if (r == 0) *ret = race.winner;
