@@ -2,6 +2,7 @@
  * nothing, a close reaches everybody, and the number is closed by the last one out. Method: socket pairs,
  * whose other end the test itself uses, and counts of system calls in the seam. */
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <weft.h>
@@ -307,6 +308,46 @@ static void a_descriptor_may_be_used_in_a_later_run(void **state) {
   CHECK_INT(weft_run(second_run, NULL, &(weft_run_opts){.workers = 1}), 0);
 }
 
+/* ---- without a task ---- */
+
+struct bell {
+  struct weft__gate gate;
+  struct weft__waiter rec;
+  atomic_int rung;
+};
+
+static void ring(struct weft__gate *gate, struct weft__waiter *rec) {
+  struct bell *b = weft__container_of(gate, struct bell, gate);
+  CHECK_PTR(rec, &b->rec);
+  atomic_fetch_add(&b->rung, 1);
+}
+
+static void wait_for_rings(struct bell *b, int n) {
+  int rounds = 0;
+  while (atomic_load(&b->rung) < n && latch_turn(&rounds) == 0) {}
+  CHECK_INT(atomic_load(&b->rung), n);
+}
+
+TASK_TEST(a_gate_is_told_once_of_what_comes_and_of_the_close) {
+  struct end e;
+  struct bell b = {.gate = {.event = ring}, .rec = {.gate = &b.gate}};
+  open_end(&e, 0);
+  CHECK_INT(weft__descriptor_watch(e.d, WEFT__IN, &b.rec), 0);
+  CHECK_INT(weft__descriptor_watch(e.d, WEFT__IN, &b.rec), WEFT_EBUSY);
+  CHECK_INT(write(e.peer, "a", 1), 1);
+  wait_for_rings(&b, 1);
+  CHECK_INT(write(e.peer, "b", 1), 1); /* nobody watches: it is remembered */
+  char c;
+  CHECK_INT(read_some(e.d, &c, 1), 1);
+  CHECK_INT(read_some(e.d, &c, 1), 1);
+  CHECK_INT(c, 'b');
+  int r = weft__descriptor_watch(e.d, WEFT__IN, &b.rec);
+  if (r == 1) r = weft__descriptor_watch(e.d, WEFT__IN, &b.rec); /* a try was worth it, once */
+  CHECK_INT(r, 0);
+  close_end(&e);
+  CHECK_INT(atomic_load(&b.rung), 2);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_reader_is_woken_by_what_comes),
     cmocka_unit_test(what_came_before_anybody_waited_is_not_lost),
@@ -321,6 +362,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_unread_byte_costs_nothing),
     cmocka_unit_test(a_regular_file_is_refused_and_can_be_tried_further),
     cmocka_unit_test(a_descriptor_may_be_used_in_a_later_run),
+    cmocka_unit_test(a_gate_is_told_once_of_what_comes_and_of_the_close),
 };
 
 int main(int argc, char **argv) {
