@@ -108,11 +108,14 @@ static inline int resolver_getnameinfo(const struct sockaddr *addr, socklen_t le
 
 /* At the beginning of a test's body, and at its end. */
 static inline void resolver_begin(void) {
-  resolver.before = atomic_load(&weft__sys_current);
-  resolver.table = *resolver.before;
-  resolver.table.getaddrinfo = resolver_getaddrinfo;
-  resolver.table.freeaddrinfo = resolver_freeaddrinfo;
-  resolver.table.getnameinfo = resolver_getnameinfo;
+  const struct weft__sys_table *before = atomic_load(&weft__sys_current);
+  if (resolver.before != before) { /* threads of an earlier run may still be in the table */
+    resolver.before = before;
+    resolver.table = *before;
+    resolver.table.getaddrinfo = resolver_getaddrinfo;
+    resolver.table.freeaddrinfo = resolver_freeaddrinfo;
+    resolver.table.getnameinfo = resolver_getnameinfo;
+  }
   weft__store_release_u32(&resolver.open, 0);
   atomic_store(&resolver.asked, 0);
   atomic_store(&resolver.inside, 0);
