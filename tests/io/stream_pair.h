@@ -30,7 +30,7 @@ static inline void be_without_resets(void) {
   rates = *weft__sim_net_rates_now();
   rates.reset = 0;
   rates.small = 0; /* who writes a line and then reads it does not wait in between */
-  rates.capacity = 65536;
+  rates.capacity = 16384;
   weft__sim_net_rates(&rates);
 }
 

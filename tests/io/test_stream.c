@@ -87,7 +87,7 @@ TASK_TEST(the_end_is_seen_though_it_came_with_the_last_bytes) {
     weft_task t = spawn_parked(echo, s);
     ssize_t n = 0;
     for (size_t at = 0; at<3; at += n> 0 ? (size_t)n : 0)
-      n = weft__sys_send(fds[1], "bye" + at, 3 - at, MSG_NOSIGNAL);
+      n = weft__sys_send(fds[1], &"bye"[at], 3 - at, MSG_NOSIGNAL);
     CHECK_INT(weft__sys_shutdown(fds[1], SHUT_WR), 0);
     CHECK_INT(weft_await(t), 0);
     CHECK(weft_stream_at_eof(s));

@@ -191,8 +191,8 @@ TASK_TEST(IO5_many_may_drain_until_the_low_mark) {
   while (read < all) {
     bool waits = latch_hits(&d[0].over) == 0;
     if (waits) {
-      read_pattern(p.b, read, 1000);
-      read += 1000;
+      read_pattern(p.b, read, 2000);
+      read += 2000;
     }
     if (latch_hits(&d[0].over)) break;
     weft_yield();

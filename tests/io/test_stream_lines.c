@@ -368,7 +368,7 @@ TASK_TEST(what_is_lent_on_arrival) {
   while (got < 3) {
     ssize_t n = weft_read_lent(p.b, &data);
     if (!CHECK(n > 0)) break;
-    CHECK(memcmp(data, "abc" + got, (size_t)n) == 0);
+    CHECK(memcmp(data, &"abc"[got], (size_t)n) == 0);
     CHECK_INT(data[n], 0);
     got += (size_t)n;
   }

@@ -260,7 +260,7 @@ TASK_TEST(short_writes_and_interrupts_are_not_seen) {
   CHECK(n == 2 || (weft_simulated() && n == 1));
   weft__sys_fail_times(WEFT__SYS_send, 1, WEFT_EINTR, 3);
   weft__sys_fail_times(WEFT__SYS_sendmsg, 1, WEFT_EINTR, 3);
-  CHECK_INT(write_text(p.a, "1234." + n), 0);
+  CHECK_INT(write_text(p.a, &"1234."[n]), 0);
   CHECK_INT(weft_writev(p.a, parts, 1), 0);
   weft__sys_clear();
   CHECK(expect_bytes(p.b, "helloone two three1234.one "));
