@@ -67,19 +67,22 @@ static int begin(struct race *race) {
   return 0;
 }
 
-/* Under the lock, which it releases: waits for news, at most until the time of the next attempt. */
+/* Under the lock, which it releases: waits for news, at most until the time of the next attempt. And not for
+ * long: a task that got no stack has no news. */
 static int wait_for_news(struct race *race, uint64_t next_at) {
-  uint64_t until = race->begun < race->n ? next_at : WEFT__NEVER;
+  uint64_t until = weft__deadline_in(STAGGER);
+  if (race->begun < race->n && next_at < until) until = next_at;
   int r = weft__waitq_wait_until(&race->caller, &race->lock, &waits_connect, race, until);
   return r == WEFT_ETIMEDOUT ? 0 : r;
 }
 
-/* Until there is a winner, or every attempt has failed: 0. The group's failure ends its wait. */
+/* Until there is a winner, or every attempt has failed: 0. */
 static int run(struct race *race) {
   weft_ns stagger = race->opts->stagger ? race->opts->stagger : STAGGER;
   uint64_t next_at = 0;
   int r = 0;
   while (r == 0) {
+    if (weft_group_errors(&race->tasks, NULL, 0) > 0) return WEFT_ENOMEM;
     weft__spin_lock(&race->lock);
     bool failed = race->failed > 0;
     race->waiting -= race->failed;
@@ -100,11 +103,12 @@ static int run(struct race *race) {
   return r;
 }
 
-/* Ends what is left; the result of all. A task that gets no stack is an error of the group: it ends the race,
+/* Ends what is left; the result of all. A task that got no stack is an error of the group, which ends the race
  * unless somebody has won it. */
 static int finish(struct race *race, int r) {
   weft_group_cancel(&race->tasks);
-  r = weft_group_exit(&race->tasks, r);
+  int joined = weft_group_join(&race->tasks);
+  if (r == 0 || joined == WEFT_ECANCELED) r = joined;
   for (size_t i = 0; i < race->begun; i++) {
     const struct attempt *a = &race->attempts[i];
     if (a->code < 0 && a->code != WEFT_ECANCELED)
@@ -123,7 +127,6 @@ int weft__connect_race(weft_stream **ret, const weft_addr *addrs, size_t n,
   for (size_t i = 0; i < n; i++)
     race.attempts[i] = (struct attempt){.race = &race, .addr = &addrs[i], .code = WEFT_ECANCELED};
   weft__waitq_init(&race.caller);
-  weft_group_enter(&race.tasks);
   int r = finish(&race, run(&race));
   weft__free(race.attempts);
   if (r == 0) *ret = race.winner;
