@@ -61,7 +61,7 @@ typedef struct weft_listen_opts {
                          The system has a limit of its own (net.core.somaxconn) */
   bool reuse_port;    /* others may listen on the same port, and the kernel deals out the clients */
   bool no_reuse_addr; /* refuse a port on which connections of an earlier listener linger */
-  bool v6only;        /* an IPv6 socket takes no IPv4 clients; default: "::" takes them, too */
+  bool v6_only;       /* an IPv6 socket takes no IPv4 clients; default: "::" takes them, too */
   unsigned mode;      /* permissions of a Unix socket's file, up to 0777; default: by the umask */
 } weft_listen_opts;
 

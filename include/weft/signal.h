@@ -71,8 +71,9 @@ int weft_signal_handler(int signo, weft_fn fn, void *arg);
  * [task] [never suspends]. asyncio: loop.remove_signal_handler */
 int weft_signal_handler_remove(int signo);
 
-/* Sends the signal to the calling thread: it has come when the call returns. In a simulation it is played, for those who listen; WEFT_ENOTSUP
- * when nobody does. [any thread] [never suspends]. Python: signal.raise_signal */
+/* Sends the signal to the calling thread: it has come when the call returns. In a simulation it is
+ * played, for those who listen; WEFT_ENOTSUP when nobody does.
+ * [any thread] [never suspends]. Python: signal.raise_signal */
 int weft_signal_raise(int signo);
 
 WEFT_END_DECLS

@@ -24,7 +24,7 @@ static int set_options(int fd, int family, const weft_listen_opts *o) {
   if (family == AF_UNIX) return 0;
   if (!o->no_reuse_addr) r = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   if (r == 0 && o->reuse_port) r = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-  if (r == 0 && family == AF_INET6) r = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, o->v6only);
+  if (r == 0 && family == AF_INET6) r = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, o->v6_only);
   if (r == 0) r = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   return r;
 }

@@ -26,7 +26,7 @@ static int plan_any(struct plan *p, int port) {
   if (r == 0) r = weft_addr_any(&p->addrs[1], AF_INET6, port);
   p->n = 2;
   p->any = true;
-  p->listen.v6only = true; /* the other one has them */
+  p->listen.v6_only = true; /* the other one has them */
   return r;
 }
 

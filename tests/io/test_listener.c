@@ -240,7 +240,7 @@ static int dial_by_v4(bool v6only) {
   weft_listener *l = NULL;
   weft_addr at, by;
   CHECK_INT(weft_addr_any(&at, AF_INET6, 0), 0);
-  int r = weft_listen(&l, &at, &(weft_listen_opts){.v6only = v6only});
+  int r = weft_listen(&l, &at, &(weft_listen_opts){.v6_only = v6only});
   if (r < 0) return r;
   at = addr_of(l);
   CHECK_INT(weft_addr_parse(&by, "127.0.0.1", weft_addr_port(&at)), 0);
