@@ -336,6 +336,33 @@ TASK_TEST(a_cancelled_call_is_not_made) {
   CHECK_INT(weft_uv_call(m.home, count_up, &m), 1);
 }
 
+struct hogged {
+  struct many m;
+  struct hog h;
+};
+
+static int hog_own_loop(void *arg) {
+  struct hogged *x = arg;
+  x->m.home = weft_uv_here();
+  return hog(&x->h);
+}
+
+/* The loop's worker is in a task, and nobody stands in for it. */
+TASK_TEST_WITH(a_call_that_has_not_begun_ends_with_its_deadline,
+               (&(weft_run_opts){.workers = 2, .no_reserve = true})) {
+  struct hogged x = {.m = {.n = 0}};
+  weft_timeout limit;
+  if (getenv("WEFT_MIGRATE")) return; /* sends this task to the busy worker, too */
+  weft_task t = weft_spawn(hog_own_loop, &x, NULL);
+  CHECK_INT(latch_wait(&x.h.begun, 1), 0);
+  CHECK_INT(weft_timeout_begin(&limit, weft_ms(5)), 0);
+  CHECK_INT(weft_timeout_end(&limit, weft_uv_call(x.m.home, count_up, &x.m)), WEFT_ETIMEDOUT);
+  CHECK_INT(x.m.n, 0);
+  atomic_store(&x.h.over, true);
+  CHECK_INT(weft_await(t), 0);
+  CHECK_INT(weft_uv_call(x.m.home, count_up, &x.m), 1);
+}
+
 TASK_TEST(a_loop_that_is_none_is_refused) {
   weft_uv home = weft_uv_here(), other = home;
   int code = 1;
@@ -397,6 +424,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(a_watched_directory_tells_of_a_new_file),
       cmocka_unit_test(calls_from_all_workers_come_one_by_one),
       cmocka_unit_test(a_cancelled_call_is_not_made),
+      cmocka_unit_test(a_call_that_has_not_begun_ends_with_its_deadline),
       cmocka_unit_test(a_loop_that_is_none_is_refused),
       cmocka_unit_test(outside_a_task_it_is_enotask),
       cmocka_unit_test(in_a_simulation_it_is_enotsup),
