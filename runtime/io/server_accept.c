@@ -109,6 +109,7 @@ static int accept_all(struct weft__acceptor *a) {
     r = accept_one(a);
     if (r != 0) give_place_back(a->server);
     if (r == WEFT_EAGAIN) r = weft__listener_wait(a->listener);
+    if (r == WEFT_ENOMEM || r == WEFT_ENOSPC) r = rest(a->server); /* it may be told later */
     if (r == 0) r = weft__spend(weft__current_task());
     if (r < 0) return r;
   }

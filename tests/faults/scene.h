@@ -41,6 +41,7 @@ extern const struct scenario weft_faults_insight_scenarios[];
 extern const struct scenario weft_faults_stream_scenarios[];
 extern const struct scenario weft_faults_datagram_scenarios[];
 extern const struct scenario weft_faults_connect_scenarios[];
+extern const struct scenario weft_faults_server_scenarios[];
 extern const struct scenario weft_faults_planted_scenarios[];
 
 /* ---- for scenarios: any thread ---- */

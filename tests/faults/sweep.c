@@ -15,7 +15,7 @@ static const struct scenario *const all[] = {
     weft_faults_thread_scenarios,   weft_faults_life_scenarios,    weft_faults_process_scenarios,
     weft_faults_aio_scenarios,      weft_faults_insight_scenarios, weft_faults_stream_scenarios,
     weft_faults_datagram_scenarios, weft_faults_child_scenarios,   weft_faults_connect_scenarios,
-    weft_faults_planted_scenarios,
+    weft_faults_server_scenarios,   weft_faults_planted_scenarios,
 };
 
 /* Points of one scenario, and of all. */
