@@ -21,6 +21,7 @@
 #include <weft/gen.h>
 #include <weft/interval.h>
 #include <weft/queue.h>
+#include <weft/stream.h>
 #include <weft/wait.h>
 
 WEFT_BEGIN_DECLS
@@ -81,6 +82,14 @@ weft_iter weft_latest_iter(weft_latest_reader *r);
  * stops it.
  * [any thread] [never suspends] */
 weft_iter weft_interval_iter(weft_interval *i);
+
+/* The lines of a stream, each lent until the next (weft_read_line); closing does nothing. asyncio:
+ * async for line in reader. [any thread] [never suspends] */
+typedef struct weft_line {
+  char *text; /* with its '\n', and '\0' behind it */
+  size_t len;
+} weft_line;
+weft_iter weft_stream_iter(weft_stream *s);
 
 /* The items of an array, from `at` on; closing does nothing. One task or thread at a time.
  * [any thread] [never suspends] */

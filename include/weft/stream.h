@@ -187,7 +187,7 @@ int weft_stream_set_write_limits(weft_stream *s, size_t high, size_t low, size_t
 
 /* Sends what is buffered, then the end: the peer reads 0 when it has read all; reading goes on. Writes
  * from then on answer WEFT_ESHUTDOWN, and so does a second shutdown. WEFT_ENOTSOCK for a pipe, whose
- * end is its close. [task] [suspends] [cancel point]. asyncio: StreamWriter.write_eof */
+ * end is its close; and what the system says. [task] [suspends] [cancel point]. asyncio: StreamWriter.write_eof */
 int weft_stream_shutdown_write(weft_stream *s);
 
 /* Whether weft_stream_shutdown_write can do it: a socket. [any thread] [never suspends].

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "core/descriptor.h"
+#include "log_capture.h"
 #include "parked.h"
 #include "stream_pair.h"
 
@@ -362,6 +363,24 @@ static void a_stream_in_two_runs(void **state) {
   CHECK_UINT(weft__descriptors_open(), 0);
 }
 
+static int leave_one_open(void *arg) {
+  struct pair *p = arg;
+  *p = pair_open();
+  return weft_stream_close(p->a);
+}
+
+static void in_debug_mode_a_stream_that_stays_open_is_reported(void **state) {
+  (void)state;
+  if (counts_simulated()) weft_test_skip("a simulation ends with all that it has opened");
+  struct log_capture log = LOG_CAPTURE_INIT;
+  struct pair p;
+  weft_run_opts o = {.debug = true, .log = log_capture_line, .log_arg = &log};
+  CHECK_INT(weft_run(leave_one_open, &p, &o), 0);
+  CHECK_INT(log_capture_count(&log, "a stream opened at "), 1);
+  CHECK(log.total == 1 || !log_capture_print(&log));
+  CHECK_INT(weft_stream_close(p.b), 0);
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_close_ends_the_calls_of_others),
@@ -380,6 +399,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(names_and_options_of_a_connection),
       cmocka_unit_test(outside_a_task_nothing_waits),
       cmocka_unit_test(a_stream_in_two_runs),
+      cmocka_unit_test(in_debug_mode_a_stream_that_stays_open_is_reported),
   };
   return weft_test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
 }

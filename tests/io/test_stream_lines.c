@@ -26,6 +26,21 @@ TASK_TEST(lines_are_given_one_by_one) {
   CHECK_INT(weft_stream_close(s), 0);
 }
 
+TASK_TEST(lines_may_be_iterated) {
+  static const char *const want[] = {"one\n", "two\n", "three"};
+  weft_stream *s = stream_with("one\ntwo\nthree");
+  weft_iter it = weft_stream_iter(s);
+  weft_line line;
+  for (int i = 0; i < 3; i++) {
+    CHECK_INT(weft_iter_next(it, &line), 1);
+    CHECK_STR(line.text, want[i]);
+    CHECK_UINT(line.len, strlen(want[i]));
+  }
+  CHECK_INT(weft_iter_next(it, &line), 0);
+  CHECK_INT(weft_iter_close(it), 0);
+  CHECK_INT(weft_stream_close(s), 0);
+}
+
 struct slow_writer {
   weft_stream *s;
   const char *text;
@@ -393,6 +408,7 @@ TASK_TEST(a_peek_takes_nothing_and_knows_its_limit) {
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(lines_are_given_one_by_one),
+      cmocka_unit_test(lines_may_be_iterated),
       cmocka_unit_test(a_line_may_come_byte_by_byte),
       cmocka_unit_test(what_is_lent_may_be_changed),
       cmocka_unit_test(lines_and_bytes_may_be_mixed),
