@@ -144,6 +144,47 @@ static void a_server_ends_with_its_run(void **state) {
   CHECK_INT(weft_server_free(left), 0);
 }
 
+static int is_open_report(const weft_report *r, void *arg) {
+  if (r->kind == WEFT_REPORT_OPEN && CHECK_STR(r->object_kind, "a server")) latch_hit(arg);
+  return 0;
+}
+
+static void debug_mode_tells_of_a_server_that_was_left_open(void **state) {
+  struct latch told = {0};
+  weft_addr at;
+  (void)state;
+  const weft_run_opts opts = {.debug = true, .on_error = is_open_report, .on_error_arg = &told};
+  CHECK_INT(weft_run(leave_it, &at, &opts), 0);
+  CHECK_INT(latch_hits(&told), 1);
+  CHECK_INT(weft_server_free(left), 0);
+}
+
+/* ---- the handlers' tasks ---- */
+
+static int say_my_name(weft_stream *s, void *arg) {
+  (void)arg;
+  const char *name = weft_task_name(weft_current());
+  return write_text(s, name ? name : "nobody");
+}
+
+static void hears(const weft_serve_opts *opts, const char *text) {
+  weft_server *v = serve_here(say_my_name, NULL, *opts);
+  weft_addr at = addr_of_server(v);
+  weft_stream *client = dial(&at);
+  expect_bytes(client, text);
+  CHECK_INT(weft_stream_close(client), 0);
+  end_server(v);
+}
+
+TASK_TEST(handlers_have_a_name_and_a_stack) {
+  hears(&(weft_serve_opts){.stack_size = (size_t)1 << 20}, "a handler");
+  hears(&(weft_serve_opts){.name = "the echo"}, "the echo");
+}
+
+EXACT_TEST(a_server_in_exact_mode) {
+  serves(&(weft_serve_opts){.host = "127.0.0.1"});
+}
+
 /* ---- many workers ---- */
 
 static atomic_uint workers_seen;
@@ -190,6 +231,9 @@ int main(int argc, char **argv) {
       cmocka_unit_test(options_that_make_no_sense_are_refused),
       cmocka_unit_test(outside_a_task_nothing_is_served),
       cmocka_unit_test(a_server_ends_with_its_run),
+      cmocka_unit_test(debug_mode_tells_of_a_server_that_was_left_open),
+      cmocka_unit_test(handlers_have_a_name_and_a_stack),
+      cmocka_unit_test(a_server_in_exact_mode),
       cmocka_unit_test(handlers_that_work_run_on_every_worker),
   };
   return weft_test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
