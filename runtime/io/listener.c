@@ -97,14 +97,20 @@ static int take_turns(weft_listener *l) {
   return weft__yield(weft__current_task());
 }
 
+static int call_accept(weft_listener *l) {
+  weft__addr_room(&l->from);
+  int fd = weft__sys_accept4(weft__descriptor_fd(l->d), &l->from.u.any, &l->from.len,
+                             SOCK_NONBLOCK | SOCK_CLOEXEC);
+  weft__addr_filled(&l->from);
+  return fd;
+}
+
 /* One for l->kept: 0, WEFT_EAGAIN, or why not. */
 static int accept_one(weft_listener *l) {
   if (!weft__descriptor_take(l->d, WEFT__IN)) return WEFT_EAGAIN;
   for (;;) {
     int r = is_closed(l) ? WEFT_ECLOSED : take_turns(l);
-    int fd = r < 0 ? r
-                   : weft__sys_accept4(weft__descriptor_fd(l->d), NULL, NULL,
-                                       SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = r < 0 ? r : call_accept(l);
     if (fd == WEFT_EAGAIN) return fd;
     if (fd >= 0 || !of_the_client(fd)) weft__descriptor_more(l->d, WEFT__IN);
     if (fd >= 0) l->kept = fd;

@@ -29,9 +29,10 @@ struct weft_listener {
   struct weft__sock_file file; /* the opener's; then the remover's */
   struct weft__resource resource;
   /* Of the one inside: */
-  uint32_t row; /* accepted, or skipped, without a wait */
-  int kept;     /* a connection that has no stream yet, or -1 */
-  bool paused;  /* there was no room, and that was reported */
+  uint32_t row;   /* accepted, or skipped, without a wait */
+  int kept;       /* a connection that has no stream yet, or -1 */
+  weft_addr from; /* who has come last */
+  bool paused;    /* there was no room, and that was reported */
 };
 
 /* One task, from here to leave. 0, WEFT_ECLOSED, WEFT_EBUSY. */

@@ -32,6 +32,8 @@ struct weft__conn {
   enum weft_server_end end; /* how far the shutdown has come with it, or 0; under the lock */
   unsigned cut;             /* its place in the report's list plus one, or 0; under the lock */
   bool dropped;             /* by the server; under the lock */
+  socklen_t peer_len;       /* constant, as peer: as much of the address as there is room for */
+  struct sockaddr_in6 peer;
 };
 
 struct weft__acceptor {
@@ -98,7 +100,10 @@ void weft__acceptor_done(struct weft__owner *owner, struct weft__task *t);
 
 /* ---- server_conn.c ---- */
 
-/* Makes the task of c, whose stream is set, which has a place: it has the stream from now on. 0, or
+/* Who it is that is connected. */
+weft_addr weft__conn_peer(const struct weft__conn *c);
+
+/* Makes the task of c, whose stream and peer are set, which has a place: it has the stream from now on. 0, or
  * WEFT_ENOMEM. By an acceptor. */
 int weft__conn_start(struct weft__conn *c);
 

@@ -1,4 +1,6 @@
 /* The tasks of a server that accept. */
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/memory.h"
 #include "core/park.h"
@@ -76,6 +78,9 @@ static int start(struct weft__acceptor *a, weft_stream *s) {
   int r;
   c->server = a->server;
   c->stream = s;
+  const weft_addr *from = &a->listener->from;
+  c->peer_len = from->len < sizeof c->peer ? from->len : sizeof c->peer;
+  memcpy(&c->peer, &from->u, c->peer_len);
   while ((r = weft__conn_start(c)) == WEFT_ENOMEM && (r = rest(a->server)) == 0) {}
   if (r == 0)
     a->spare = NULL;

@@ -1,4 +1,6 @@
 /* The connections of a server. */
+#include <string.h>
+
 #include "base/memory.h"
 #include "core/ready.h"
 #include "core/report.h"
@@ -19,14 +21,20 @@ static bool unlink_conn(struct weft__conn *c) {
   return dropped;
 }
 
-static void report_failure(const weft_server *v, const weft_addr *peer, int code) {
+weft_addr weft__conn_peer(const struct weft__conn *c) {
+  weft_addr a = {.len = c->peer_len};
+  memcpy(&a.u, &c->peer, c->peer_len);
+  return a;
+}
+
+static void report_failure(const weft_server *v, weft_addr peer, int code) {
   weft_report r = {.kind = WEFT_REPORT_HANDLER,
                    .code = code,
                    .site = (const void *)(uintptr_t)v->handler,
                    .object = v,
                    .object_kind = "server"};
   char text[WEFT_ADDR_TEXT];
-  weft_addr_format(peer, text, sizeof text);
+  weft_addr_format(&peer, text, sizeof text);
   weft__report(weft__self()->rt, weft__current_task(), &r, "the handler of %s failed: %s (%s)",
                text, weft_strerror(code), weft_err_name(code));
 }
@@ -35,13 +43,11 @@ static void report_failure(const weft_server *v, const weft_addr *peer, int code
  * drop it. */
 static void finish(struct weft__conn *c, int r) {
   weft_stream *s = c->stream;
-  weft_addr peer = {0};
-  if (r < 0) (void)weft_stream_peer(s, &peer);
   weft__stream_conclude(s);
   bool dropped = unlink_conn(c);
   c->stream = NULL;
   (void)weft_stream_close(s);
-  if (r < 0 && r != WEFT_ECANCELED && !dropped) report_failure(c->server, &peer, r);
+  if (r < 0 && r != WEFT_ECANCELED && !dropped) report_failure(c->server, weft__conn_peer(c), r);
 }
 
 static int handle(void *arg) {

@@ -1,6 +1,4 @@
 /* The end of a server. */
-#include <string.h>
-
 #include "base/check.h"
 #include "base/clock.h"
 #include "core/cancel.h"
@@ -171,8 +169,7 @@ static void note_cut(weft_server *v, struct weft__conn *c) {
   unsigned n = v->report.ncuts++;
   if (n >= WEFT_SERVER_CUTS) return;
   c->cut = n + 1;
-  memset(&v->report.cuts[n], 0, sizeof v->report.cuts[n]);
-  (void)weft_stream_peer(c->stream, &v->report.cuts[n].peer);
+  v->report.cuts[n].peer = weft__conn_peer(c);
 }
 
 /* With the lock. */
