@@ -157,6 +157,12 @@ int weft__descriptor_wait(struct weft__descriptor *d, enum weft__direction way, 
 int weft__descriptor_watch(struct weft__descriptor *d, enum weft__direction way,
                            struct weft__waiter *rec);
 
+/* By that event, while it is called: it is to be fired again for the next change. */
+static inline void weft__descriptor_watch_on(struct weft__descriptor *d, enum weft__direction way,
+                                             struct weft__waiter *rec) {
+  d->waiter[way] = rec;
+}
+
 /* The descriptor was reported ready, or is broken, in these directions: wakes who waits, or sets ready.
  * With WEFT__HAS_ENDED besides, when it was said.
  * For the poll set; age: of when the event was asked for. On a worker or a reserve. */

@@ -34,6 +34,7 @@ struct weft_process {
   bool closing;       /* weft_process_close has begun */
   bool closed;        /* and ended: the closer's reference is the last one */
   bool communicating; /* a task is in weft_process_communicate, and has what is its own below */
+  bool streamless;    /* the streams are closed, or are to be once that call has ended */
   int code;           /* 0, WEFT_ECHILD, or why its status is not known */
   weft_process_status status;
   struct weft__list waiting; /* records of those who wait for the end */
@@ -99,6 +100,7 @@ void weft__process_end(struct weft_process *p, struct weft__task *t);
 /* Has it ended, and freed, by the end of the run. */
 void weft__process_register(struct weft_process *p, const void *site);
 
+/* While a task communicates its streams are only aborted, which ends its calls: it closes them itself. */
 void weft__process_close_streams(struct weft_process *p);
 
 void weft__process_ref(struct weft_process *p);

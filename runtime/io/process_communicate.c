@@ -66,10 +66,14 @@ static bool begin(struct weft_process *p) {
   return free;
 }
 
-static void end(struct weft_process *p) {
+/* False: it was closed meanwhile, so that what was read is gone. */
+static bool end(struct weft_process *p) {
   weft__spin_lock(&p->lock);
   p->communicating = false;
+  bool closed = p->streamless;
   weft__spin_unlock(&p->lock);
+  if (closed) weft__process_close_streams(p);
+  return !closed;
 }
 
 int weft_process_communicate(weft_process *p, const void *in, size_t in_len, size_t limit,
@@ -88,15 +92,17 @@ int weft_process_communicate(weft_process *p, const void *in, size_t in_len, siz
   }
   struct talk talk = {.p = p, .in = in, .in_len = in_len, .limit = limit};
   r = talk_on(&talk);
-  if (r == 0) r = weft_process_wait(p, ret_status);
-  if ((r == 0 || r == WEFT_ECHILD) && ret)
-    *ret = (weft_process_output){
-        .out = p->got[WEFT__STDOUT].data,
-        .err = p->got[WEFT__STDERR].data,
-        .out_len = p->got[WEFT__STDOUT].len,
-        .err_len = p->got[WEFT__STDERR].len,
-    };
-  end(p);
+  weft_process_status status = {.code = -1};
+  if (r == 0) r = weft_process_wait(p, &status);
+  weft_process_output output = {
+      .out = p->got[WEFT__STDOUT].data,
+      .err = p->got[WEFT__STDERR].data,
+      .out_len = p->got[WEFT__STDOUT].len,
+      .err_len = p->got[WEFT__STDERR].len,
+  };
+  if (!end(p)) r = WEFT_ECLOSED;
+  if ((r == 0 || r == WEFT_ECHILD) && ret) *ret = output;
+  if (r == 0 && ret_status) *ret_status = status;
   weft__process_unref(p);
   return r;
 }

@@ -15,9 +15,15 @@
 
 void weft__process_close_streams(struct weft_process *p) {
   for (int i = 0; i < WEFT__STDIO; i++) {
-    weft_stream *s = weft__process_take_stream(p, i);
-    if (!s) continue;
-    (void)weft_stream_abort(s);
+    weft__spin_lock(&p->lock);
+    weft_stream *s = p->stream[i];
+    p->streamless = true;
+    if (s) (void)weft_stream_abort(s); /* under the lock: nobody closes it meanwhile */
+    if (p->communicating)
+      s = NULL;
+    else
+      p->stream[i] = NULL;
+    weft__spin_unlock(&p->lock);
     (void)weft_stream_close(s); /* nothing is buffered: at once */
   }
 }

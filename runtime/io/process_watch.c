@@ -90,7 +90,8 @@ static void on_event(struct weft__gate *gate, struct weft__waiter *rec) {
   struct weft_process *p = weft__container_of(gate, struct weft_process, gate);
   (void)rec;
   weft__spin_lock(&p->lock);
-  weft__process_look(p);
+  /* One that a debugger has is told of twice: it has to have done with it before we are given it. */
+  if (!weft__process_look(p)) weft__descriptor_watch_on(p->ends, WEFT__IN, &p->rec);
   weft__process_unlock(p);
 }
 
@@ -146,7 +147,8 @@ int weft__process_watch(struct weft_process *p) {
   }
   int r = p->pidfd >= 0 ? watch_pidfd(p) : p->pidfd;
   if (r == 0) return 0;
-  if (!weft__sim_here()) r = watch_by_job(p); /* which blocks its thread: there it is the only one */
+  if (!weft__sim_here())
+    r = watch_by_job(p);                /* which blocks its thread: there it is the only one */
   if (r < 0) weft__process_put_down(p); /* nobody would notice its end */
   return r;
 }

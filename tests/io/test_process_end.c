@@ -1,6 +1,7 @@
 /* Child processes where something is missing, and at the end of a run. */
 #include "base/sys.h"
 #include "counts.h"
+#include "io/process.h"
 #include "log_capture.h"
 #include "process_test.h"
 
@@ -75,6 +76,19 @@ TASK_TEST(a_kernel_may_have_pidfds_and_not_wait_by_them) {
     CHECK_INT(weft_process_close(p), 0);
   }
   weft__sys_clear();
+}
+
+/* As that of a child whose debugger is told of its end first. */
+TASK_TEST(an_event_that_is_not_the_end_is_not_taken_for_it) {
+  weft_process *p = start_script("read x; exit 5", &with_pipes);
+  if (!p) return;
+  for (int i = 0; i < 3; i++) {
+    weft__descriptor_event(p->ends, p->ends->age, WEFT__CAN_READ);
+    CHECK_INT(weft_process_poll(p, NULL), WEFT_EPENDING);
+  }
+  CHECK_INT(weft_process_close_stdin(p), 0);
+  CHECK_INT(wait_for_code(p), 5);
+  CHECK_INT(weft_process_close(p), 0);
 }
 
 TASK_TEST(at_the_limit_of_descriptors_nothing_is_started_or_left) {
@@ -248,6 +262,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(PR1_waiting_works_where_a_sandbox_refuses_pidfds),
     cmocka_unit_test(a_kernel_may_have_pidfds_and_not_signal_by_them),
     cmocka_unit_test(a_kernel_may_have_pidfds_and_not_wait_by_them),
+    cmocka_unit_test(an_event_that_is_not_the_end_is_not_taken_for_it),
     cmocka_unit_test(at_the_limit_of_descriptors_nothing_is_started_or_left),
     cmocka_unit_test(a_cancelled_spawn_has_started_nothing_or_says_so),
     cmocka_unit_test(what_is_open_at_the_end_of_the_run_is_ended),

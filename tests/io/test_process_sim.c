@@ -122,6 +122,27 @@ static void a_talk_is_cut_anywhere_and_goes_on(void **state) {
   under_seeds(cut_and_go_on);
 }
 
+/* Whatever the talk is at: it is told, and its streams are there as long as it is. */
+static int close_during_a_talk(void *arg) {
+  (void)arg;
+  struct talk t = {.p = start_script("cat", &with_pipes)};
+  if (!t.p) return -1;
+  int rounds = 0;
+  weft_task task = weft_spawn(communicate, &t, NULL);
+  /* It must have begun. */
+  for (uint32_t n = weft_sim_random(12); n > 0 || weft_process_stdin(t.p); n -= n > 0)
+    if (latch_turn(&rounds) < 0 || rounds > 2000) break;
+  CHECK_INT(weft_process_close(t.p), 0);
+  int r = weft_await(task);
+  CHECK(r == WEFT_ECLOSED || (r == 0 && t.out.out));
+  return 0;
+}
+
+static void a_close_meets_a_talk(void **state) {
+  (void)state;
+  under_seeds(close_during_a_talk);
+}
+
 static int leave_open(void *arg) {
   (void)arg;
   weft_process *p = start_script("cat", &with_pipes);
@@ -139,6 +160,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(cancels_meet_the_start),
     cmocka_unit_test(a_close_meets_a_wait),
     cmocka_unit_test(a_talk_is_cut_anywhere_and_goes_on),
+    cmocka_unit_test(a_close_meets_a_talk),
     cmocka_unit_test(a_run_ends_with_an_open_process),
 };
 
