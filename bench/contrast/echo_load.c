@@ -1,10 +1,11 @@
-/* echo-load port=N key=value ...: the clients of the echo servers, the same for all of them. One
+/* echo-load echo port=N key=value ...: the clients of the echo servers, the same for all of them. One
  * thread with one epoll set, so that it takes little of the CPUs that it shares with the server.
  *
  *   connections=32   each has one message under way: sends it, awaits all of it, sends the next
  *   size=64          bytes of a message
  *   warm_ms=100      exchanges before this time has passed are not counted
  *   run_ms=500       for so long they are
+ *   pid=N            of the server: how much CPU time it has used meanwhile is told, too
  *
  * prints one line of JSON: how many exchanges were made in how many seconds, and how long each took.
  * Every byte is compared with what was sent. */
@@ -14,11 +15,13 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 struct connection {
@@ -33,7 +36,10 @@ struct load {
   size_t size;
   char *message, *reply;
   int epoll;
-  int64_t from, until; /* the exchanges that begin and end between these are counted */
+  int64_t from, until;         /* the exchanges that begin and end between these are counted */
+  clockid_t server;            /* its CPU clock */
+  bool clocked;                /* there is one */
+  int64_t cpu_from, cpu_until; /* 0: not read yet */
   struct durations took;
 };
 
@@ -69,6 +75,18 @@ static void close_connection(struct load *l, struct connection *c) {
   l->open--;
 }
 
+static int64_t server_ns(const struct load *l) {
+  struct timespec t = {0};
+  clock_gettime(l->server, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* With the first exchange that ends in the counted time, and the first that ends after it. */
+static void read_server(struct load *l, int64_t now) {
+  if (now >= l->from && l->cpu_from == 0) l->cpu_from = server_ns(l);
+  if (now >= l->until && l->cpu_until == 0) l->cpu_until = server_ns(l);
+}
+
 /* Takes what has come; with all of the reply there the next message goes out, or the connection
  * ends. */
 static int on_readable(struct load *l, struct connection *c) {
@@ -82,6 +100,7 @@ static int on_readable(struct load *l, struct connection *c) {
   c->got += (size_t)n;
   if (c->got < l->size) return 0;
   now = clock_ns();
+  if (l->clocked) read_server(l, now);
   if (c->sent >= l->from && now <= l->until) durations_add(&l->took, now - c->sent);
   if (now < l->until) return send_message(l, c);
   close_connection(l, c);
@@ -111,6 +130,8 @@ static int echo_load(struct program *p) {
   int64_t warm = program_number(p, "warm_ms", 100) * 1000000;
   int64_t length = program_number(p, "run_ms", 500) * 1000000;
   long port = program_number(p, "port", 0);
+  long pid = program_number(p, "pid", 0);
+  l.clocked = pid > 0 && clock_getcpuclockid((pid_t)pid, &l.server) == 0;
   int r = 0;
   l.connections = need(calloc((size_t)l.count, sizeof *l.connections));
   l.message = need(malloc(l.size));
@@ -126,6 +147,7 @@ static int echo_load(struct program *p) {
   program_say(p, "size", "%zu", l.size);
   program_say(p, "requests", "%zu", l.took.count);
   program_say(p, "requests_per_s", "%.1f", (double)l.took.count / p->wall_s);
+  if (l.clocked) program_say(p, "server_cpu_s", "%.6f", (double)(l.cpu_until - l.cpu_from) * 1e-9);
   durations_report(&l.took, p, "latency");
   close(l.epoll);
   free(l.connections);
