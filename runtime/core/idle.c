@@ -38,12 +38,32 @@ static int32_t searching(struct weft__runtime *rt) {
   return (int32_t)weft__load_relaxed_u32(&rt->searching);
 }
 
-/* The sleeper's word was asleep and is now the caller's to wake. */
+/* The sleeper's word was asleep and is now the caller's to wake. Without a bed it is awake already. */
 static void ring_sleeper(struct weft__worker *w, uint32_t how) {
-  if (how == WEFT__ON_FUTEX)
+  if (how == WEFT__ON_FUTEX) {
     weft__futex_wake(&w->park, 1);
-  else
-    weft__loop_ring(w->loop);
+    return;
+  }
+  struct weft__pollset *bed = weft__load_acquire_ptr(&w->bed);
+  if (bed) weft__loop_ring(weft__container_of(bed, struct weft__loop, set));
+}
+
+/* Several may sleep in one set: its owner, the owner's reserve, and a guest. The bell wakes any of them, so who
+ * finds it rung rings again for another that was meant. */
+void weft__ring_heard(struct weft__pollset *s) {
+  struct weft__loop *l = weft__container_of(s, struct weft__loop, set);
+  struct weft__worker *owner = weft__container_of(l, struct weft__worker, own_loop);
+  struct weft__runtime *rt = owner->rt;
+  struct weft__worker *others[] = {owner,
+                                   rt->nreserves ? &rt->workers[rt->nworkers + owner->index] : NULL,
+                                   weft__load_acquire_ptr(&s->guest)};
+  for (int i = 0; i < 3; i++) {
+    struct weft__worker *w = others[i];
+    if (!w || w == weft__self() || weft__load_acquire_ptr(&w->bed) != s) continue;
+    if (weft__load_acquire_u32(&w->park) != WEFT__NOTIFIED) continue;
+    weft__pollset_ring(s);
+    return;
+  }
 }
 
 /* True if this call took w out of its sleep. */
@@ -140,13 +160,22 @@ static void look_into_sets(struct weft__worker *w) {
     struct weft__pollset *set = &peer->own_loop.set;
     if (peer == w || weft__likely(weft__pollset_watched(set) == 0)) continue;
     if (weft__load_relaxed_u32(&peer->park) == WEFT__IN_LOOP) continue;
+    if (weft__load_relaxed_ptr(&set->guest)) continue;
     if (weft__now_fast() - weft__load_relaxed_u64(&set->looked_at) > UNSEEN_NS)
       weft__pollset_look(set);
   }
 }
 
+static bool any_descriptor(struct weft__runtime *rt) {
+  for (unsigned i = 0; i < rt->nworkers; i++)
+    if (weft__pollset_watched(&rt->workers[i].own_loop.set)) return true;
+  return false;
+}
+
+/* Where work comes from descriptors nobody spins for it: who sleeps in a set is woken by the kernel, and
+ * what a spinning worker burns its clients lack. */
 static struct weft__task *search(struct weft__worker *w) {
-  uint64_t until = w->rt->spin ? weft__now_fast() + SEARCH_NS : 0;
+  uint64_t until = w->rt->spin && !any_descriptor(w->rt) ? weft__now_fast() + SEARCH_NS : 0;
   for (int round = 0;; round++) {
     struct weft__task *t = weft__steal_task(w);
     if (!t) t = weft__next_task(w);
@@ -165,15 +194,42 @@ static void sleep_on_word(struct weft__worker *w, uint64_t deadline) {
   }
 }
 
-/* Sleeps in the loop when events can come from there, else on the park word, which is cheaper.
- * w->park is already one of the two. */
+/* Sleeps in its bed: its loop, when events can come from there, or as a guest in the set of a busy worker; or
+ * on the park word, which is cheaper. w->park says which. */
 void weft__sleep_until(struct weft__worker *w, uint32_t how, uint64_t deadline) {
+  struct weft__pollset *bed = weft__load_relaxed_ptr(&w->bed);
   uint64_t from = weft__now_fast();
-  if (how == WEFT__IN_LOOP)
+  if (how == WEFT__ON_FUTEX)
+    sleep_on_word(w, deadline);
+  else if (bed == &w->loop->set)
     weft__loop_sleep(w->loop, deadline);
   else
-    sleep_on_word(w, deadline);
+    weft__pollset_wait(bed, deadline);
   if (!w->reserve) weft__pollset_rested(&w->loop->set, from, weft__now_fast());
+}
+
+/* A worker whose own loop has nothing to wait for sleeps in the set of one that is busy and has descriptors, so
+ * that their events do not have to wait for it. One guest is enough: as soon as it is awake the next
+ * one that goes to sleep takes its place. */
+static struct weft__pollset *find_bed(struct weft__worker *w) {
+  struct weft__runtime *rt = w->rt;
+  if (rt->sim) return NULL;
+  for (unsigned i = 0; i < rt->nworkers; i++) {
+    struct weft__worker *peer = &rt->workers[i];
+    struct weft__pollset *set = &peer->own_loop.set;
+    void *none = NULL;
+    if (peer == w || weft__likely(weft__pollset_watched(set) == 0)) continue;
+    if (weft__load_relaxed_u32(&peer->park) == WEFT__IN_LOOP) continue;
+    if (weft__load_relaxed_ptr(&set->guest) == NULL && weft__cas_ptr(&set->guest, &none, w))
+      return set;
+  }
+  return NULL;
+}
+
+static void leave_bed(struct weft__worker *w) {
+  struct weft__pollset *bed = weft__load_relaxed_ptr(&w->bed);
+  if (bed && bed != &w->loop->set) weft__store_release_ptr(&bed->guest, NULL);
+  weft__store_release_ptr(&w->bed, NULL);
 }
 
 /* Goes to sleep unless somebody notified the worker since it last looked. */
@@ -198,7 +254,10 @@ static void park_end(struct weft__worker *w, uint32_t how) {
 static void park(struct weft__worker *w) {
   weft__point(); /* between the last search and the announcement */
   bool entered = weft__loop_enter(w->loop, w);
-  uint32_t how = entered && weft__loop_alive(w->loop) ? WEFT__IN_LOOP : WEFT__ON_FUTEX;
+  bool alive = entered && weft__loop_alive(w->loop);
+  struct weft__pollset *bed = alive ? &w->loop->set : entered ? find_bed(w) : NULL;
+  uint32_t how = bed ? WEFT__IN_LOOP : WEFT__ON_FUTEX;
+  weft__store_release_ptr(&w->bed, bed);
   uint64_t deadline = weft__shutdown_deadline(w);
   if (entered) {
     deadline = weft__timers_sleep(w->timers, w, deadline);
@@ -209,7 +268,7 @@ static void park(struct weft__worker *w) {
     weft__fence_heavy(); /* pairs with the pushers' fence */
     weft__point();
     /* A descriptor may have come into the loop since it was looked at. */
-    bool blind = entered && how == WEFT__ON_FUTEX && weft__loop_alive(w->loop);
+    bool blind = entered && !alive && weft__loop_alive(w->loop);
     if (!blind) {
       if (!work_somewhere(w)) {
         weft__count(&w->counters.parks);
@@ -218,6 +277,7 @@ static void park(struct weft__worker *w) {
     }
     park_end(w, how);
   }
+  leave_bed(w);
   if (entered) {
     weft__timers_awake(w->timers);
     weft__loop_leave(w->loop);

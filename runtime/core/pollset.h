@@ -26,7 +26,10 @@ struct weft__pollset_load {
 };
 
 struct weft__pollset {
-  int fd;   /* constant, as bell */
+  int fd; /* constant, as bell */
+  weft__atomic_ptr
+      guest; /* a worker that sleeps in it and is not its owner: CAS from NULL, given back by a
+                               release store (idle.c) */
   struct weft__pollset_load load;
   int bell; /* an eventfd, rung from any thread to end a wait */
   weft__atomic_u32
@@ -60,7 +63,10 @@ int weft__pollset_ask(struct weft__pollset *s, int fd, void *waited, uint32_t ma
 
 /* Looks once and tells the descriptors of what has happened. On a worker or a reserve. */
 void weft__pollset_look(struct weft__pollset *s);
-/* The same by the driver, who waits for an event, a ring, or the deadline (UINT64_MAX for none). */
+/* Somebody who waited has found the bell rung, which may have been for another. idle.c */
+void weft__ring_heard(struct weft__pollset *s);
+
+/* The same by the driver, or by a guest, who waits for an event, a ring, or the deadline (UINT64_MAX for none). */
 void weft__pollset_wait(struct weft__pollset *s, uint64_t deadline);
 
 /* Ends the driver's wait, or the next one. Any thread. */

@@ -39,6 +39,7 @@ static bool work_here(struct weft__worker *r, struct weft__worker *w) {
 
 static void reserve_sleep(struct weft__worker *r, struct weft__worker *w) {
   uint32_t how = weft__loop_alive(r->loop) ? WEFT__IN_LOOP : WEFT__ON_FUTEX;
+  weft__store_release_ptr(&r->bed, &r->loop->set);
   uint64_t until = weft__load_relaxed_u64(&r->lease_until);
   uint64_t deadline = weft__timers_sleep(r->timers, r, until);
   uint32_t awake = WEFT__AWAKE;

@@ -26,6 +26,7 @@
 #define WEFT__RING_CAP 256
 #endif
 
+#define WEFT__RING_LONG (WEFT__RING_CAP / 8)
 _Static_assert(WEFT__RING_CAP >= 2 && (WEFT__RING_CAP & (WEFT__RING_CAP - 1)) == 0,
                "the capacity of the ring is a power of two");
 
@@ -78,6 +79,9 @@ static inline void *weft__ring_pop(struct weft__ring *r) {
   uint64_t h = weft__load_relaxed_u64(&r->head);
   while (h != t) {
     void *x = weft__load_relaxed_ptr(weft__ring_slot(r, h));
+    /* In a long queue the next but one is not in the cache. Perhaps it is somebody else's by then. */
+    if (weft__unlikely(t - h > WEFT__RING_LONG))
+      __builtin_prefetch(weft__load_relaxed_ptr(weft__ring_slot(r, h + 2)), 1);
     if (weft__cas_u64(&r->head, &h, h + 1)) /* against thieves */
       return x;
   }

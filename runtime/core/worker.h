@@ -94,6 +94,9 @@ struct weft__worker {
    * have read an older notice than the last; that work is seen at all rests on the fences of
    * idle.c. */
   _Alignas(64) weft__atomic_u32 park;
+  /* The poll set that it sleeps in while park says IN_LOOP. Written by itself before it goes to sleep
+   * (release), read by a waker after its CAS of park, and by others who are in the same set (acquire). */
+  weft__atomic_ptr bed;
   weft__atomic_u32 poll_due;   /* set by the monitor: look at loop and timers on the next turn.
                                   Relaxed */
   weft__atomic_u32 hogged;     /* set by the monitor during a hog's slice, cleared by the owner.

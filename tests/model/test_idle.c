@@ -30,6 +30,16 @@ static void two_workers_in_loops(void) {
   S.loop_alive = true;
 }
 
+/* Worker 0 has a descriptor. */
+static void two_workers_and_a_descriptor(void) {
+  setup_busy(2);
+  weft__store_relaxed_u32(&S.w[0].own_loop.set.watched, 1);
+}
+static void two_idle_workers_and_a_descriptor(void) {
+  setup(2, 0);
+  weft__store_relaxed_u32(&S.w[0].own_loop.set.watched, 1);
+}
+
 /* --- who brings work --- */
 
 static void spawn(unsigned i) {
@@ -61,6 +71,14 @@ static void wakes_a_pinned_one(void) {
   S.task[0].odd = WEFT__PINNED;
   S.task[0].home = &S.w[1];
   weft__make_ready(&S.task[0]);
+}
+static void wakes_a_pinned_one_of_each(void) {
+  for (unsigned i = 0; i < 2; i++) {
+    begun(i);
+    S.task[i].odd = WEFT__PINNED;
+    S.task[i].home = &S.w[i];
+    weft__make_ready(&S.task[i]);
+  }
 }
 static void nothing(void) {}
 
@@ -163,10 +181,21 @@ static const struct model request_in_loop =
 static const struct model timer = MODEL("idle: an earlier deadline", a_late_timer,
                                         {"busy", waits_until_early}, {"idle", works_once});
 
+/* Asleep in the set of the busy one; and two in one set, of whom the bell may wake the wrong one. */
+static const struct model guest = MODEL("idle: asleep as a guest", two_workers_and_a_descriptor,
+                                        {"busy", spawns_two}, {"guest", works_once});
+static const struct model guest_request =
+    MODEL("idle: a request, asleep as a guest", two_workers_and_a_descriptor, {"busy", posts},
+          {"guest", works_for_its_loop});
+static const struct model owner_and_guest =
+    MODEL("idle: owner and guest", two_idle_workers_and_a_descriptor, {"owner", works_once},
+          {"guest", works_once}, {"foreign", wakes_a_pinned_one_of_each});
+
 /* --- tests --- */
 
-static const struct model *const one_idle[] = {&spawned, &woken,   &foreign,         &pinned,
-                                               &in_loop, &request, &request_in_loop, &timer};
+static const struct model *const one_idle[] = {&spawned, &woken,        &foreign,         &pinned,
+                                               &in_loop, &request,      &request_in_loop, &timer,
+                                               &guest,   &guest_request};
 
 static void hold(enum model_memory memory, int preemptions) {
   for (size_t i = 0; i < sizeof one_idle / sizeof one_idle[0]; i++)
@@ -197,6 +226,12 @@ static void accounts_that_lag_lose_nothing(void **state) {
   model_holds(&both, &(struct model_bounds){.memory = MODEL_WEAK, .preemptions = 1});
 }
 
+static void a_bell_for_two_is_heard_by_the_one_it_is_for(void **state) {
+  (void)state;
+  model_holds(&owner_and_guest, &(struct model_bounds){.memory = MODEL_SC, .preemptions = 1});
+  model_holds(&owner_and_guest, &(struct model_bounds){.memory = MODEL_TSO, .preemptions = 1});
+}
+
 static void a_burst_wakes_one_worker_after_the_other(void **state) {
   (void)state;
   model_holds(&chain, &(struct model_bounds){.memory = MODEL_SC, .preemptions = 1});
@@ -224,6 +259,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(no_work_is_overlooked_with_store_buffers),
     cmocka_unit_test(no_work_is_overlooked_in_weak_memory),
     cmocka_unit_test(accounts_that_lag_lose_nothing),
+    cmocka_unit_test(a_bell_for_two_is_heard_by_the_one_it_is_for),
     cmocka_unit_test(a_burst_wakes_one_worker_after_the_other),
     cmocka_unit_test(a_missing_fence_loses_a_wakeup),
 };

@@ -69,8 +69,9 @@ int uv_run(uv_loop_t *uv, uv_run_mode mode) {
   MODEL_CHECK(S.inside[i]++ == 0);
   model_write(&S.uv[i], 1);
   if (mode == UV_RUN_ONCE) model_wait_until(rung[i]);
-  weft__xchg_u32(&S.bell[i], 0);
+  bool heard = weft__xchg_u32(&S.bell[i], 0) != 0;
   S.inside[i]--;
+  if (heard) weft__ring_heard(&S.w[i].own_loop.set);
   return 0;
 }
 int weft__pollset_init(struct weft__pollset *s) {
@@ -90,12 +91,15 @@ void weft__pollset_rested(struct weft__pollset *s, uint64_t from, uint64_t now) 
   (void)s, (void)from, (void)now;
 }
 void weft__pollset_look(struct weft__pollset *s) {
-  (void)s;
-  model_fail("no model has a descriptor");
+  (void)s; /* nothing ever comes of a descriptor */
 }
+/* Several may. */
 void weft__pollset_wait(struct weft__pollset *s, uint64_t deadline) {
-  (void)s, (void)deadline;
-  model_fail("no model sleeps in a set");
+  unsigned i = index_of(weft__container_of(s, struct weft__loop, set));
+  (void)deadline;
+  model_wait_until(rung[i]);
+  weft__xchg_u32(&S.bell[i], 0);
+  weft__ring_heard(s);
 }
 void weft__pollset_ring(struct weft__pollset *s) {
   struct weft__loop *l = weft__container_of(s, struct weft__loop, set);
