@@ -22,8 +22,9 @@ int weft__stream_open(weft_stream **ret, int fd, enum weft__stream_kind kind, un
 
 /* ---- for servers (stream_finish.c), whose handlers use the stream meanwhile ---- */
 
-/* From now on a read that would have to wait answers 0, the end, where nothing was read since something was
- * last written; or, a fifth of a second later, where nothing was read at all. Any thread, while the stream is open; never suspends. */
+/* From now on a read that would have to wait answers 0, the end, where nothing was read since something
+ * was last written; or, a fifth of a second later, where nothing was read at all. Any thread, while the
+ * stream is open; never suspends. */
 void weft__stream_finish(weft_stream *s);
 
 /* From now on every read that would have to wait does, and no write begins: WEFT_ECLOSED. The same. */

@@ -1,7 +1,7 @@
 /* Reading ahead: lines, exact counts, and what else looks for something in what comes.
  *
- * All of it works on the buffer, from which nothing is taken before the call succeeds; so an error, a cancel and
- * the end leave every byte where it is.
+ * All of it works on the buffer, from which nothing is taken before the call succeeds; so an error, a cancel
+ * and the end leave every byte where it is.
  */
 #include <string.h>
 

@@ -3,12 +3,12 @@
  * Every call counts itself in and out of the descriptor, so that a close never takes the memory from under
  * one. The two directions know nothing of each other.
  *
- * Reading belongs to the one task that is the descriptor's reader. The buffer is there only while something is in it
- * or while it is being filled: a stream that waits with nothing unread gives it back first.
+ * Reading belongs to the one task that is the descriptor's reader. The buffer is there only while something
+ * is in it or while it is being filled: a stream that waits with nothing unread gives it back first.
  *
- * Writing belongs to the task that has the turn, a first-in first-out lock; it alone sends. What is to be sent
- * later lies in chunks under the spinlock `kept.lock`: anybody appends, only who has the turn sends from the
- * first and takes it off, and whoever gets the turn sends them before anything of his own. What a stream
+ * Writing belongs to the task that has the turn, a first-in first-out lock; it alone sends. What is to be
+ * sent later lies in chunks under the spinlock `kept.lock`: anybody appends, only who has the turn sends from
+ * the first and takes it off, and whoever gets the turn sends them before anything of his own. What a stream
  * drops stays there until its memory goes: somebody may be sending from it. Lock order: the turn, then the
  * spinlock.
  */
@@ -21,8 +21,8 @@
 #include "core/waitq.h"
 #include "io/stream.h"
 
-/* Set and never taken back, but KEPT and ENDING. Where a flag leads to a field, who set it guards the field by what
- * guards the direction; closing ones are set by anybody. */
+/* Set and never taken back, but KEPT and ENDING. Where a flag leads to a field, who set it guards the
+ * field by what guards the direction; closing ones are set by anybody. */
 enum weft__stream_flag {
   WEFT__STREAM_CLOSING = 1 << 0,  /* a close or an abort has begun: calls answer WEFT_ECLOSED */
   WEFT__STREAM_ABORTED = 1 << 1,  /* and it was an abort */
@@ -153,8 +153,8 @@ static inline size_t weft__stream_unread(const weft_stream *s) {
 
 /* ---- writing ---- */
 
-/* One call to the system: how many bytes it took (0: none, try when there is room), or an error, which is kept
- * if it lasts. With the turn. */
+/* One call to the system: how many bytes it took (0: none, try when there is room), or an error, which is
+ * kept if it lasts. With the turn. */
 ssize_t weft__stream_send(weft_stream *s, const void *buf, size_t len);
 
 /* After a send that took this much, and that was not all: waits until another is worth it. closing: it is the

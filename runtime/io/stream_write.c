@@ -17,7 +17,8 @@
 
 int weft__stream_write_refusal(const weft_stream *s) {
   if (weft__likely(!(weft__stream_flags(s) & WEFT__STREAM_NO_WRITE))) return 0;
-  uint32_t flags = weft__load_acquire_u32(&s->flags); /* before the error: not all who ask have the turn */
+  uint32_t flags =
+      weft__load_acquire_u32(&s->flags); /* before the error: not all who ask have the turn */
   if (flags & WEFT__STREAM_CLOSING) return WEFT_ECLOSED;
   if (flags & WEFT__STREAM_OUT_ERROR) return s->out_error;
   if (flags & WEFT__STREAM_SHUT) return WEFT_ESHUTDOWN;
