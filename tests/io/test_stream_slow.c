@@ -134,22 +134,24 @@ static void expect_sent(int fd, size_t sent) {
 /* They hold up nobody else and cost no memory; a cancel says what each was sent. */
 TASK_TEST(clients_that_do_not_read_hold_up_nobody_else) {
   struct peer peers[STUCK], good = peer_open();
+  int stuck = counts_simulated() ? 3 : STUCK;
   struct stuck writers[STUCK];
   weft_task tasks[STUCK];
   char *data = much_data(), buf[8];
-  for (int i = 0; i < STUCK; i++) {
+  for (int i = 0; i < stuck; i++) {
     peers[i] = peer_open();
     writers[i] = (struct stuck){.s = peers[i].s, .data = data, .len = much()};
   }
   uint64_t before = live_bytes();
-  for (int i = 0; i < STUCK; i++) tasks[i] = spawn_parked(write_much, &writers[i]);
+  for (int i = 0; i < stuck; i++) tasks[i] = spawn_parked(write_much, &writers[i]);
   weft_task echo = weft_spawn(echo_lines, good.s, NULL);
   for (int i = 0; i < count(200); i++) {
     CHECK_INT(peer_send(good.fd, "hello!\n", 7), 0);
     if (!CHECK_INT(peer_receive(good.fd, buf, 7), 7)) break;
   }
-  CHECK(live_bytes() - before < STUCK * 4096 + (256 << 10)); /* tasks, and the echo's line */
-  for (int i = 0; i < STUCK; i++) {
+  CHECK(live_bytes() - before <
+        (uint64_t)stuck * 4096 + (256 << 10)); /* tasks, and the echo's line */
+  for (int i = 0; i < stuck; i++) {
     CHECK_INT(weft_cancel(tasks[i]), 1);
     CHECK_INT(weft_await(tasks[i]), WEFT_ECANCELED);
     CHECK(writers[i].sent < much());
