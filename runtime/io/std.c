@@ -11,6 +11,7 @@
 
 #include <weft/errors.h>
 
+#include "base/memory.h"
 #include "base/mutex.h"
 #include "base/sys.h"
 #include "core/self.h"
@@ -18,41 +19,55 @@
 
 enum { STANDARD = 3 };
 
-/* Those that had to be made non-blocking for all. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct {
-  int fd;    /* a descriptor of our own for it, kept until the end; 0: none */
+/* What had to be made non-blocking for all. */
+struct changed {
+  struct changed *next;
+  int fd;    /* one of our own for it, kept until the end */
   int flags; /* what it was */
-} changed[STANDARD];
-static bool at_exit; /* guarded by the lock, as changed */
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the list */
+static struct changed *list;
+static bool at_exit;
 
 static void put_back(void) {
   weft__mutex_lock(&lock);
-  for (int i = 0; i < STANDARD; i++)
-    if (changed[i].fd) (void)weft__sys_fcntl(changed[i].fd, F_SETFL, changed[i].flags);
+  struct changed *c = list;
+  list = NULL;
   weft__mutex_unlock(&lock);
+  while (c) {
+    struct changed *next = c->next;
+    (void)weft__sys_fcntl(c->fd, F_SETFL, c->flags);
+    weft__sys_close(c->fd);
+    weft__free(c);
+    c = next;
+  }
 }
 
 static int duplicate(int fd) {
   return weft__sys_fcntl(fd, F_DUPFD_CLOEXEC, STANDARD);
 }
 
-/* Notes what it was, once; then it is not blocking. */
+static int note(int fd, int flags) {
+  struct changed *c = weft__alloc(sizeof *c);
+  int own = c ? duplicate(fd) : WEFT_ENOMEM;
+  if (own < 0) {
+    weft__free(c);
+    return own;
+  }
+  weft__mutex_lock(&lock);
+  if (!at_exit) at_exit = atexit(put_back) == 0;
+  *c = (struct changed){.next = list, .fd = own, .flags = flags};
+  list = c;
+  weft__mutex_unlock(&lock);
+  return 0;
+}
+
+/* Not blocking from now on, until the process exits. What is so already is nobody's to change. */
 static int change(int fd, int flags) {
   if (flags & O_NONBLOCK) return 0;
-  weft__mutex_lock(&lock);
-  int r = 0;
-  if (!at_exit) at_exit = atexit(put_back) == 0;
-  if (!changed[fd].fd) {
-    r = duplicate(fd);
-    if (r > 0) {
-      changed[fd].fd = r;
-      changed[fd].flags = flags;
-    }
-  }
-  if (r >= 0) r = weft__sys_fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-  weft__mutex_unlock(&lock);
-  return r < 0 ? r : 0;
+  int r = note(fd, flags);
+  return r < 0 ? r : weft__sys_fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
 enum { MEMORY_DEVICES = 1 }; /* the major number of /dev/null and its kin */

@@ -371,6 +371,40 @@ static void a_shared_socket_is_put_back_at_exit(void **state) {
   expect_changed_for_a_while(fds, use_a_socket);
 }
 
+/* One after the other in the place of descriptor 0. */
+static int use_two_sockets(void *arg) {
+  const int *second = arg;
+  use_a_socket(NULL);
+  CHECK_INT(dup2(*second, 0), 0);
+  CHECK(is_blocking(0));
+  return use_a_socket(NULL);
+}
+
+static int use_two(void *arg) {
+  int r = weft_run(use_two_sockets, arg, NULL);
+  exit(r < 0 || weft_test_failed());
+}
+
+static void each_of_several_is_put_back(void **state) {
+  (void)state;
+  int first[2], second[2];
+  CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, first), 0);
+  CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, second), 0);
+  write_all(first[1], "line\n");
+  write_all(second[1], "line\n");
+  int shared = fcntl(first[0], F_DUPFD_CLOEXEC, 10);
+  int before = put(first[0], 0);
+  struct child_end end = child_run(use_two, &second[0]);
+  put_back(before, 0);
+  CHECK_INT(child_exit_code(&end), 0);
+  CHECK(is_blocking(shared));
+  CHECK(is_blocking(second[0]));
+  close(shared);
+  close(first[1]);
+  close(second[0]);
+  close(second[1]);
+}
+
 static void a_shared_pipe_that_cannot_be_reopened_is_put_back_at_exit(void **state) {
   (void)state;
   int fds[2];
@@ -489,6 +523,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_is_not_open_that_way_is_refused),
     cmocka_unit_test(without_descriptors_there_is_no_stream),
     cmocka_unit_test(a_shared_socket_is_put_back_at_exit),
+    cmocka_unit_test(each_of_several_is_put_back),
     cmocka_unit_test(a_shared_pipe_that_cannot_be_reopened_is_put_back_at_exit),
     cmocka_unit_test(a_terminal_tells_its_size),
     cmocka_unit_test(what_is_no_terminal_is_told_so),
