@@ -52,6 +52,7 @@ int weft_stream_local(weft_stream *s, weft_addr *ret) {
 }
 
 int weft_stream_count(const weft_stream *s, weft_stream_counts *ret) {
+  if (weft__in_child()) return WEFT_ECHILD;
   if (!s || !ret) return WEFT_EINVAL;
   weft_stream *at = (weft_stream *)(uintptr_t)s; /* a lock is no const object */
   weft__spin_lock(&at->kept.lock);

@@ -96,11 +96,35 @@ TASK_TEST(the_end_is_seen_though_it_came_with_the_last_bytes) {
   }
 }
 
+/* Bytes that nobody reads are told once: nobody turns because of them. */
+TASK_TEST(an_unread_byte_costs_nothing) {
+  if (counts_simulated()) weft_test_skip("the kernel's poll sets");
+  struct pair p = pair_open();
+  CHECK_INT(write_text(p.a, "x"), 0);
+  CHECK_INT(weft_wait_readable(p.b), 0); /* it is in the set of a loop from now on */
+  CHECK(expect_bytes(p.b, "x"));
+  weft_timeout s;
+  CHECK_INT(weft_timeout_begin(&s, weft_ms(1)), 0);
+  int r = weft_wait_readable(p.b);
+  CHECK_INT(weft_timeout_end(&s, r), WEFT_ETIMEDOUT);
+  CHECK_INT(write_text(p.a, "yz"), 0);
+  weft__sys_count();
+  CHECK_INT(weft_sleep(weft_ms(200)), 0);
+  uint64_t turns = weft__sys_calls(WEFT__SYS_epoll_wait) + weft__sys_calls(WEFT__SYS_epoll_wait_ns);
+  uint64_t reads = weft__sys_calls(WEFT__SYS_recv);
+  weft__sys_clear();
+  CHECK_UINT(reads, 0);
+  CHECK(turns < 200); /* what workers do of their own; told again and again it would be a million */
+  CHECK(expect_bytes(p.b, "yz"));
+  pair_close(&p);
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_is_written_is_read),
       cmocka_unit_test(an_echo_ends_with_the_stream),
       cmocka_unit_test(a_message_is_one_read_and_one_write),
+      cmocka_unit_test(an_unread_byte_costs_nothing),
       cmocka_unit_test(the_end_is_seen_though_it_came_with_the_last_bytes),
   };
   return weft_test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);

@@ -1,5 +1,6 @@
 /* How streams begin and end: adopting, closing, aborting, while others use them. */
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/descriptor.h"
@@ -363,6 +364,71 @@ static void a_stream_in_two_runs(void **state) {
   CHECK_UINT(weft__descriptors_open(), 0);
 }
 
+/* Bit by bit what did not answer WEFT_ECHILD. */
+static unsigned use_in_child(weft_stream *s) {
+  char c, *data;
+  size_t sent;
+  weft_stream *other;
+  weft_stream_counts counts;
+  weft_addr a;
+  struct iovec part = {"x", 1};
+  const ssize_t answers[] = {
+      weft_read(s, &c, 1),
+      weft_try_read(s, &c, 1),
+      weft_read_exactly(s, &c, 1),
+      weft_read_line(s, &data),
+      weft_read_until(s, "x", 1, &data),
+      weft_read_all(s, 0, &data),
+      weft_read_lent(s, &data),
+      weft_peek(s, 1, &data),
+      weft_wait_readable(s),
+      weft_stream_set_limit(s, 1),
+      weft_write(s, "x", 1),
+      weft_writev(s, &part, 1),
+      weft_write_counted(s, "x", 1, &sent),
+      weft_write_some(s, "x", 1),
+      weft_try_write(s, "x", 1),
+      weft_wait_writable(s),
+      weft_write_buffered(s, "x", 1),
+      weft_drain(s),
+      weft_flush(s),
+      weft_stream_set_write_limits(s, 0, 0, 0),
+      weft_stream_shutdown_write(s),
+      weft_stream_from_fd(&other, 0),
+      weft_stream_abort(s),
+      weft_stream_fd(s),
+      weft_stream_peer(s, &a),
+      weft_stream_count(s, &counts),
+      weft_stream_set_nodelay(s, true),
+      weft_stream_close(s),
+  };
+  unsigned wrong = 0;
+  for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++)
+    wrong |= (unsigned)(answers[i] != WEFT_ECHILD) << i;
+  return wrong;
+}
+
+TASK_TEST(in_a_child_of_fork_every_call_is_echild) {
+  if (counts_simulated()) weft_test_skip("a process of its own");
+  struct pair p = pair_open();
+  int fds[2];
+  CHECK_INT(pipe(fds), 0);
+  pid_t child = fork();
+  if (child == 0) {
+    unsigned wrong = use_in_child(p.a);
+    _exit(write(fds[1], &wrong, sizeof wrong) != sizeof wrong);
+  }
+  unsigned wrong = ~0U;
+  CHECK_INT(read(fds[0], &wrong, sizeof wrong), sizeof wrong);
+  CHECK_UINT(wrong, 0);
+  CHECK_INT(waitpid(child, NULL, 0), child);
+  close(fds[0]);
+  close(fds[1]);
+  CHECK_INT(write_text(p.a, "x"), 0); /* the parent's goes on */
+  CHECK(expect_bytes(p.b, "x"));
+  pair_close(&p);
+}
+
 static int leave_one_open(void *arg) {
   struct pair *p = arg;
   *p = pair_open();
@@ -399,6 +465,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(names_and_options_of_a_connection),
       cmocka_unit_test(outside_a_task_nothing_waits),
       cmocka_unit_test(a_stream_in_two_runs),
+      cmocka_unit_test(in_a_child_of_fork_every_call_is_echild),
       cmocka_unit_test(in_debug_mode_a_stream_that_stays_open_is_reported),
   };
   return weft_test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
