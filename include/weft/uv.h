@@ -3,10 +3,11 @@
  *
  *   static void on_timer(uv_timer_t *t) {                      (on the loop's driver)
  *     weft_future_set(t->data, NULL);
+ *     weft_future_unref(t->data);
  *   }
  *   static int start(uv_loop_t *loop, void *arg) {             (likewise)
  *     struct thing *x = arg;
- *     x->timer.data = x->done;
+ *     x->timer.data = weft_future_ref(x->done);
  *     int r = uv_timer_init(loop, &x->timer);
  *     return r < 0 ? r : uv_timer_start(&x->timer, on_timer, 50, 0);
  *   }

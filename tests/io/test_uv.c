@@ -21,7 +21,8 @@ struct thing {
     uv_tcp_t tcp;
     uv_fs_event_t watch;
   };
-  weft_future *done, *closed;
+  weft_future *done, *closed;         /* the task's references */
+  weft_future *done_ref, *closed_ref; /* the callbacks'; NULL once they are used */
   atomic_int calls;
   weft_uv seen; /* where the callback was */
   int in_callback;
@@ -33,11 +34,22 @@ static void thing_init(struct thing *t) {
   memset(t, 0, sizeof *t);
   CHECK_INT(weft_future_new(&t->done, 0), 0);
   CHECK_INT(weft_future_new(&t->closed, 0), 0);
+  t->done_ref = weft_future_ref(t->done);
+  t->closed_ref = weft_future_ref(t->closed);
+}
+
+/* The thing may be gone as soon as the future is set. */
+static void tell(weft_future **ref) {
+  weft_future *f = *ref;
+  *ref = NULL;
+  if (!CHECK(f != NULL)) return;
+  weft_future_set(f, NULL);
+  weft_future_unref(f);
 }
 
 static void on_closed(uv_handle_t *h) {
   struct thing *t = h->data;
-  weft_future_set(t->closed, NULL);
+  tell(&t->closed_ref);
 }
 
 static int close_thing(uv_loop_t *loop, void *arg) {
@@ -51,6 +63,7 @@ static int close_thing(uv_loop_t *loop, void *arg) {
 static void thing_end(struct thing *t, weft_uv home) {
   CHECK_INT(weft_uv_call(home, close_thing, t), 0);
   CHECK_INT(weft_future_await(t->closed, NULL), 0);
+  if (t->done_ref) weft_future_unref(t->done_ref);
   weft_future_unref(t->done);
   weft_future_unref(t->closed);
 }
@@ -61,7 +74,7 @@ static void on_timer(uv_timer_t *timer) {
   struct thing *t = timer->data;
   t->seen = weft_uv_here();
   t->in_callback = weft_sleep(1);
-  if (atomic_fetch_add(&t->calls, 1) == 0) weft_future_set(t->done, NULL);
+  if (atomic_fetch_add(&t->calls, 1) == 0) tell(&t->done_ref);
 }
 
 static int start_timer(uv_loop_t *loop, void *arg) {
@@ -128,7 +141,7 @@ static int hog_home(uv_loop_t *loop, void *arg) {
 static void on_timer_end_hog(uv_timer_t *timer) {
   struct thing *t = timer->data;
   atomic_store((atomic_bool *)(uintptr_t)t->path, true);
-  weft_future_set(t->done, NULL);
+  tell(&t->done_ref);
 }
 
 static int start_timer_against_hog(uv_loop_t *loop, void *arg) {
@@ -161,7 +174,7 @@ static void on_idle(uv_idle_t *idle) {
   struct thing *t = idle->data;
   if (atomic_fetch_add(&t->calls, 1) != 9) return;
   uv_idle_stop(idle);
-  weft_future_set(t->done, NULL);
+  tell(&t->done_ref);
 }
 
 static int start_idle(uv_loop_t *loop, void *arg) {
@@ -202,8 +215,8 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf) {
   struct thing *t = s->data;
   struct echo *e = (struct echo *)(void *)((char *)t - offsetof(struct echo, connection));
   if (n < 0) {
-    weft_future_set(t->done, NULL);
     uv_read_stop(s);
+    tell(&t->done_ref);
     return;
   }
   uv_buf_t out = uv_buf_init(buf->base, (unsigned)n);
@@ -262,8 +275,7 @@ static void on_change(uv_fs_event_t *w, const char *name, int events, int status
   struct thing *t = w->data;
   (void)events;
   CHECK_INT(status, 0);
-  if (name && strcmp(name, "new") == 0 && atomic_fetch_add(&t->calls, 1) == 0)
-    weft_future_set(t->done, NULL);
+  if (name && strcmp(name, "new") == 0 && atomic_fetch_add(&t->calls, 1) == 0) tell(&t->done_ref);
 }
 
 static int start_watch(uv_loop_t *loop, void *arg) {
