@@ -3,6 +3,7 @@
  * All of it works on the buffer, from which nothing is taken before the call succeeds; so an error, a cancel
  * and the end leave every byte where it is.
  */
+#include <limits.h>
 #include <string.h>
 
 #include <weft/errors.h>
@@ -267,6 +268,8 @@ ssize_t weft_read_all(weft_stream *s, size_t limit, char **ret_data) {
   int r = enter(s, ret_data);
   if (r < 0) return r;
   if (limit == 0) limit = s->in.limit;
+  if (limit > SSIZE_MAX - 1)
+    limit = SSIZE_MAX - 1; /* one more is looked for, and all of it counted */
   ssize_t n = 1;
   while (n > 0) {
     if (weft__stream_unread(s) > limit)

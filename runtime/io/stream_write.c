@@ -158,11 +158,17 @@ int weft_write_counted(weft_stream *s, const void *buf, size_t len, size_t *ret_
   return r;
 }
 
-/* parts[0] from *at on. What one call has taken may end in the middle of a part: the rest of that one goes
- * alone. */
+/* parts[0] from `at` on. What one call has taken may end in the middle of a part: the rest of that one goes
+ * alone. Empty parts are passed over first: a call with nothing else takes nothing, as if there were no room. */
 static int send_all_parts(weft_stream *s, struct weft__task *t, const struct iovec *parts, int n,
                           size_t *ret_sent) {
-  for (size_t at = 0; n > 0;) {
+  for (size_t at = 0;;) {
+    while (n > 0 && at >= parts->iov_len) {
+      at -= parts->iov_len;
+      parts++;
+      n--;
+    }
+    if (n == 0) return 0;
     ssize_t took = 1;
     if (at > 0) {
       size_t had = at;
@@ -175,19 +181,12 @@ static int send_all_parts(weft_stream *s, struct weft__task *t, const struct iov
       *ret_sent += (size_t)took;
       at = (size_t)took;
     }
-    while (n > 0 && at >= parts->iov_len) {
-      at -= parts->iov_len;
-      parts++;
-      n--;
-    }
-    if (n == 0) return 0;
-    if (took == 0 && at == 0) {
+    if (took == 0) {
       int r = weft__stream_await_room(s, 0, false);
       if (r < 0) return r;
     }
     weft__spend(t);
   }
-  return 0;
 }
 
 static bool are_parts(const struct iovec *parts, int n) {

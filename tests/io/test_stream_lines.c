@@ -1,4 +1,5 @@
 /* Lines, separators, counts: limits, ends, and what is lent. */
+#include <limits.h>
 #include <stdlib.h>
 
 #include "parked.h"
@@ -327,6 +328,21 @@ TASK_TEST(all_up_to_the_end) {
   pair_close(&p);
 }
 
+TASK_TEST(all_may_be_as_much_as_there_is) {
+  static const size_t limits[] = {SIZE_MAX, SIZE_MAX - 1, SSIZE_MAX, SSIZE_MAX - 1};
+  for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+    struct pair p = pair_open();
+    struct long_writer w = {p.a, 100000};
+    weft_task t = weft_spawn(write_long, &w, NULL);
+    char *data = NULL;
+    if (CHECK_INT(weft_read_all(p.b, limits[i], &data), 100000))
+      CHECK(check_bytes(data, 0, 100000));
+    CHECK(weft_stream_at_eof(p.b));
+    CHECK_INT(weft_await(t), 0);
+    pair_close(&p);
+  }
+}
+
 TASK_TEST(a_count_beyond_the_limit) {
   struct pair p = pair_open();
   struct long_writer w = {p.a, 300000};
@@ -425,6 +441,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(IO3_a_last_line_needs_no_end),
       cmocka_unit_test(a_separator_may_be_divided),
       cmocka_unit_test(all_up_to_the_end),
+      cmocka_unit_test(all_may_be_as_much_as_there_is),
       cmocka_unit_test(a_count_beyond_the_limit),
       cmocka_unit_test(IO8_a_large_count_that_is_cancelled_gives_back_what_it_had),
       cmocka_unit_test(what_is_lent_on_arrival),

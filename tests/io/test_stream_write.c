@@ -238,6 +238,23 @@ static int write_parts(void *arg) {
   return r;
 }
 
+/* A call with empty parts alone takes nothing, which says nothing about room. */
+TASK_TEST(empty_parts_are_nothing_to_wait_for) {
+  enum { EMPTY = 3000 };
+  struct pair p = pair_open();
+  struct iovec *parts = calloc(EMPTY + 2, sizeof *parts);
+  parts[EMPTY / 2] = (struct iovec){"one ", 4};
+  parts[EMPTY] = (struct iovec){"two", 3};
+  for (int i = 0; i < 4; i++) { /* a wait or two would end at once */
+    CHECK_INT(weft_writev(p.a, parts, EMPTY + 2), 0);
+    CHECK(expect_bytes(p.b, "one two"));
+  }
+  parts[EMPTY / 2] = parts[EMPTY] = (struct iovec){NULL, 0};
+  CHECK_INT(weft_writev(p.a, parts, EMPTY + 2), 0);
+  free(parts);
+  pair_close(&p);
+}
+
 TASK_TEST(more_parts_than_the_system_takes_at_once) {
   struct pair p = pair_open();
   char *buf = large();
@@ -400,6 +417,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(a_deadline_cuts_a_write),
       cmocka_unit_test(a_cancelled_task_writes_nothing),
       cmocka_unit_test(parts_go_out_in_order),
+      cmocka_unit_test(empty_parts_are_nothing_to_wait_for),
       cmocka_unit_test(more_parts_than_the_system_takes_at_once),
       cmocka_unit_test(short_writes_and_interrupts_are_not_seen),
       cmocka_unit_test(some_is_what_the_system_takes),
