@@ -82,7 +82,7 @@ TASK_TEST(a_kernel_may_have_pidfds_and_not_wait_by_them) {
 TASK_TEST(an_event_that_is_not_the_end_is_not_taken_for_it) {
   weft_process *p = start_script("read x; exit 5", &with_pipes);
   if (!p) return;
-  for (int i = 0; i < 3; i++) {
+  for (int i = 0; i < 3 && p->ends; i++) { /* valgrind has no pidfds */
     weft__descriptor_event(p->ends, p->ends->age, WEFT__CAN_READ);
     CHECK_INT(weft_process_poll(p, NULL), WEFT_EPENDING);
   }

@@ -13,6 +13,7 @@ static void ignore_line(const char *line, void *arg) {
 }
 
 static void under_seeds(weft_fn body) {
+  if (WEFT_VALGRIND) weft_test_skip("valgrind has no pidfds, which a simulation needs");
   weft_sim_report report;
   weft_run_opts run = {.log = ignore_line};
   int r = weft_simulate(body, NULL, &(weft_sim_opts){.seeds = SEEDS, .run = &run}, &report);

@@ -35,3 +35,6 @@ set(WEFT_VALGRIND_except_api_fork_child
   in_a_child_forked_by_a_foreign_thread_every_call_is_echild)
 # valgrind 3.19 does not know pidfd_open, by which the test awaits the end of a process.
 set(WEFT_VALGRIND_except_procpool a_cancel_kills_the_running_job_and_its_process_only)
+# It forks where posix_spawn lets the child share its memory: what exec answers there is not heard of.
+set(WEFT_VALGRIND_except_io_process what_keeps_a_program_from_running_is_told_by_the_spawn
+  an_argument_that_is_too_long_is_e2big a_descriptor_that_is_not_open_is_ebadf)
