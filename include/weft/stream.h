@@ -43,10 +43,12 @@
  * for TCP, the peer is told by a reset. Calls of other tasks that are under way answer WEFT_ECLOSED
  * in both cases; a call must not begin after the close. An error of the connection
  * (WEFT_ECONNRESET, WEFT_EPIPE, ...) is answered by each call in that direction from then on; what
- * arrived before it can still be read.
+ * arrived before it can still be read. The end of a pipe that is for the other direction answers
+ * WEFT_EBADF to each call.
  *
  * Give weft_read room for more than a message: a read that fills its buffer may have left
- * something, so that the next one has to look.
+ * something, so that the next one has to look. Over TCP a message then is one call to the system;
+ * over pipes, terminals and Unix sockets, where a read may stop short of what is there, it is two.
  *
  * What a stack buffer costs: a task that waits in weft_read with a char[4096] keeps two pages, not
  * one. For connections that are mostly idle: weft_wait_readable first, and a function of its own

@@ -29,7 +29,7 @@ int weft__descriptor_open(struct weft__descriptor **ret, int fd, unsigned can,
   d->gone = gone;
   d->owner = owner;
   weft__list_init(&d->watch.link);
-  weft__store_relaxed_u32(&d->ended, 0);
+  weft__store_relaxed_u32(&d->said, 0);
   for (int way = 0; way < 2; way++) {
     d->waiter[way] = NULL;
     weft__store_relaxed_u32(&d->ready[way], can >> way & 1);
@@ -104,7 +104,9 @@ static void wake(struct weft__descriptor *d, int way, struct woken *woken) {
 void weft__descriptor_event(struct weft__descriptor *d, uint16_t age, unsigned ways) {
   struct woken woken = {.n = 0};
   weft__spin_lock(&d->lock);
-  if (d->age == age && ways & WEFT__HAS_ENDED) weft__store_relaxed_u32(&d->ended, 1);
+  unsigned said = ways & (WEFT__HAS_ENDED | WEFT__HAS_URGENT);
+  if (d->age == age && weft__unlikely(said))
+    weft__store_relaxed_u32(&d->said, weft__load_relaxed_u32(&d->said) | said);
   if (d->age == age)
     for (int way = 0; way < 2; way++)
       if (ways >> way & 1) wake(d, way, &woken);

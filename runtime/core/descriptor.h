@@ -12,7 +12,7 @@
  *       weft__descriptor_blocked(d, WEFT__IN);
  *       continue;
  *     }
- *     if (n == (ssize_t)len || weft__descriptor_ended(d))
+ *     if (n == (ssize_t)len || weft__descriptor_unsure(d))
  *       weft__descriptor_more(d, WEFT__IN);       (there may be more, or it is the end: try again)
  *     break;
  *   }
@@ -54,7 +54,9 @@ enum weft__direction { WEFT__IN = 0, WEFT__OUT = 1 };
 enum {
   WEFT__CAN_READ = 1 << WEFT__IN,
   WEFT__CAN_WRITE = 1 << WEFT__OUT,
-  WEFT__HAS_ENDED = 4, /* of an event: nothing more will come in */
+  /* Of an event, and of the descriptor from then on: */
+  WEFT__HAS_ENDED = 4,  /* nothing more will come in */
+  WEFT__HAS_URGENT = 8, /* urgent data has come, at which a read stops though more is behind it */
 };
 
 struct weft__descriptor {
@@ -69,9 +71,9 @@ struct weft__descriptor {
   /* By direction: a try may succeed. Set under the lock; cleared without it by the one caller of that
    * direction (exchange, acquire), before its try, so that an event during the try sets it again. */
   weft__atomic_u32 ready[2];
-  /* 1: an event has said that nothing more will come in. It may be the last one, and have come together
-   * with bytes. Relaxed: written under the lock before `ready`, or before the waiter is woken. */
-  weft__atomic_u32 ended;
+  /* What an event has said besides: WEFT__HAS_ENDED, WEFT__HAS_URGENT. It may be the last one, and have come
+   * together with bytes. Relaxed: written under the lock before `ready`, or before the waiter is woken. */
+  weft__atomic_u32 said;
   /* Calls inside, WEFT__DESCRIPTOR_CALL each, a bit for the reader, and the two of the end, which are set under the
    * lock; from then on it is lowered under the lock too. All changes acq_rel, so that the last one
    * out comes after all that the others did. */
@@ -123,10 +125,10 @@ static inline bool weft__descriptor_ready(const struct weft__descriptor *d,
   return weft__load_relaxed_u32(&d->ready[way]) != 0;
 }
 
-/* The other end is closed, or shut down: after a read that gave something there is no event for the end,
- * which the next one finds. For the caller that has read. */
-static inline bool weft__descriptor_ended(const struct weft__descriptor *d) {
-  return weft__load_relaxed_u32(&d->ended) != 0;
+/* A read that gave less than it was asked for may have left something for which there is no event: the end,
+ * when the other end is closed or shut down, or what is behind urgent data. For the caller that has read. */
+static inline bool weft__descriptor_unsure(const struct weft__descriptor *d) {
+  return weft__load_relaxed_u32(&d->said) != 0;
 }
 
 /* The try may have left something, so that the next one is worth it too. Any thread. */
@@ -164,7 +166,7 @@ static inline void weft__descriptor_watch_on(struct weft__descriptor *d, enum we
 }
 
 /* The descriptor was reported ready, or is broken, in these directions: wakes who waits, or sets ready.
- * With WEFT__HAS_ENDED besides, when it was said.
+ * With WEFT__HAS_ENDED and WEFT__HAS_URGENT besides, when it was said.
  * For the poll set; age: of when the event was asked for. On a worker or a reserve. */
 void weft__descriptor_event(struct weft__descriptor *d, uint16_t age, unsigned ways);
 

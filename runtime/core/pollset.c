@@ -56,7 +56,7 @@ void weft__pollset_fini(struct weft__pollset *s) {
 
 /* One that has been waited for by its number is in the set already. */
 int weft__pollset_add(struct weft__pollset *s, int fd, void *descriptor, uint16_t age) {
-  uint32_t events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  uint32_t events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET;
   uint64_t data = tag(descriptor, WEFT__POLL_DESCRIPTOR, age);
   int r = add(s, EPOLL_CTL_ADD, fd, events, data);
   if (r == WEFT_EEXIST) r = add(s, EPOLL_CTL_MOD, fd, events, data);
@@ -86,7 +86,8 @@ static void tell(const struct epoll_event *e) {
   bool broken = e->events & (EPOLLHUP | EPOLLERR);
   unsigned ways = (broken || e->events & (EPOLLIN | EPOLLRDHUP) ? WEFT__CAN_READ : 0) |
                   (broken || e->events & EPOLLOUT ? WEFT__CAN_WRITE : 0) |
-                  (e->events & (EPOLLHUP | EPOLLRDHUP) ? WEFT__HAS_ENDED : 0);
+                  (e->events & (EPOLLHUP | EPOLLRDHUP) ? WEFT__HAS_ENDED : 0) |
+                  (e->events & EPOLLPRI ? WEFT__HAS_URGENT : 0);
   if ((e->data.u64 & KIND_MASK) == WEFT__POLL_DESCRIPTOR)
     weft__descriptor_event(object, (uint16_t)(e->data.u64 >> AGE_SHIFT), ways);
   else

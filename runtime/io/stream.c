@@ -19,6 +19,22 @@ static void gone(void *owner) {
   weft__free(s);
 }
 
+/* What is open for one direction refuses the other from the beginning: the system says so only when it is
+ * asked, and a wait for it has no end. */
+static int learn_direction(weft_stream *s, int fd) {
+  if (s->kind == WEFT__STREAM_SOCKET) return 0;
+  int mode = weft__sys_fcntl(fd, F_GETFL, 0);
+  if (mode < 0) return mode;
+  if ((mode & O_ACCMODE) == O_WRONLY) {
+    s->in.error = WEFT_EBADF;
+    weft__stream_flag(s, WEFT__STREAM_IN_ERROR);
+  } else if ((mode & O_ACCMODE) == O_RDONLY) {
+    s->out_error = WEFT_EBADF;
+    weft__stream_flag(s, WEFT__STREAM_OUT_ERROR);
+  }
+  return 0;
+}
+
 int weft__stream_open(weft_stream **ret, int fd, enum weft__stream_kind kind, unsigned can,
                       const void *site) {
   weft_stream *s = weft__zalloc(sizeof *s);
@@ -30,7 +46,8 @@ int weft__stream_open(weft_stream **ret, int fd, enum weft__stream_kind kind, un
   s->kept.most = WEFT_STREAM_MOST;
   weft__waitq_init(&s->kept.drains);
   weft__waitq_init(&s->kept.flushes);
-  int r = weft__descriptor_open(&s->d, fd, can, gone, s);
+  int r = learn_direction(s, fd);
+  if (r == 0) r = weft__descriptor_open(&s->d, fd, can, gone, s);
   if (r < 0) {
     weft__free(s);
     return r;
@@ -42,23 +59,22 @@ int weft__stream_open(weft_stream **ret, int fd, enum weft__stream_kind kind, un
 
 /* ---- adopting ---- */
 
-static int kind_of_file(int fd, int flags, enum weft__stream_kind *ret) {
+static int kind_of_file(int fd, enum weft__stream_kind *ret) {
   *ret = WEFT__STREAM_PIPE;
   if (weft__sim_net_owns(fd)) return 0;
   struct stat st;
   int r = weft__sys_fstat(fd, &st);
   if (r < 0) return r;
   if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode)) return WEFT_EPERM;
-  /* A pipe of packets gives one at a time, as a terminal gives lines. */
-  if (!S_ISFIFO(st.st_mode) || flags & O_DIRECT) *ret = WEFT__STREAM_TTY;
+  if (!S_ISFIFO(st.st_mode)) *ret = WEFT__STREAM_TTY;
   return 0;
 }
 
-static int kind_of(int fd, int flags, enum weft__stream_kind *ret) {
+static int kind_of(int fd, enum weft__stream_kind *ret) {
   int type = 0, listens = 0;
   socklen_t len = sizeof type;
   int r = weft__sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
-  if (r == WEFT_ENOTSOCK) return kind_of_file(fd, flags, ret);
+  if (r == WEFT_ENOTSOCK) return kind_of_file(fd, ret);
   if (r < 0) return r;
   if (type != SOCK_STREAM) return WEFT_EPROTOTYPE;
   len = sizeof listens;
@@ -74,7 +90,7 @@ int weft_stream_from_fd(weft_stream **ret, int fd) {
   int flags = weft__sys_fcntl(fd, F_GETFL, 0);
   if (flags < 0) return flags;
   enum weft__stream_kind kind;
-  int r = kind_of(fd, flags, &kind);
+  int r = kind_of(fd, &kind);
   if (r < 0) return r;
   if (!(flags & O_NONBLOCK)) {
     r = weft__sys_fcntl(fd, F_SETFL, flags | O_NONBLOCK);

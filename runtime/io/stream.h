@@ -9,14 +9,14 @@
 enum weft__stream_kind {
   WEFT__STREAM_SOCKET, /* of SOCK_STREAM */
   WEFT__STREAM_PIPE,   /* read and write, no shutdown */
-  WEFT__STREAM_TTY,    /* as a pipe, and a read gives a line though more are there */
+  WEFT__STREAM_TTY,    /* a terminal or another device, as a pipe */
   WEFT__STREAM_FILE,   /* a regular file: never waited for, and read by the pool (stream_file.c) */
 };
 
 /* A stream over fd, which has O_NONBLOCK and, on success only, belongs to it. can: what to try before it
  * is waited for, of WEFT__CAN_READ and WEFT__CAN_WRITE: a new connection can write, an accepted one perhaps
- * read, too. site: the return address of the public call that opened it. 0, WEFT_ENOMEM. Any thread;
- * never suspends. */
+ * read, too. What is no socket and open for one direction alone answers WEFT_EBADF in the other. site: the
+ * return address of the public call that opened it. 0, WEFT_ENOMEM. Any thread; never suspends. */
 int weft__stream_open(weft_stream **ret, int fd, enum weft__stream_kind kind, unsigned can,
                       const void *site);
 

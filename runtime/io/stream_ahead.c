@@ -68,8 +68,8 @@ static size_t step(const weft_stream *s, size_t most) {
   return n < most ? n : most;
 }
 
-/* More bytes into the buffer, which has fewer than `most`: how many; 0 at the end; an error. */
-static ssize_t fill(weft_stream *s, size_t most) {
+/* One try of it, once it looks worth it: WEFT_EAGAIN when it was not. */
+static ssize_t try_fill(weft_stream *s, size_t most) {
   int r = weft__stream_read_refusal(s);
   if (r <= 0) return r;
   if (!weft__descriptor_ready(s->d, WEFT__IN)) weft__stream_drop_empty(s);
@@ -81,11 +81,21 @@ static ssize_t fill(weft_stream *s, size_t most) {
   if (r < 0) return r;
   size_t free = in->room - in->end;
   if (free > most - weft__stream_unread(s)) free = most - weft__stream_unread(s);
-  ssize_t n = weft__stream_receive(s, in->data + in->end, free, true);
+  /* Not with the buffer in hand; but a file waits only so, and for the disk. */
+  bool wait = s->kind == WEFT__STREAM_FILE;
+  ssize_t n = weft__stream_receive(s, in->data + in->end, free, wait);
   if (n <= 0) return n;
   in->end += (size_t)n;
   if ((size_t)n == free && in->room < STEP_MOST) in->step = 2 * in->room + 1;
   publish(s);
+  return n;
+}
+
+/* More bytes into the buffer, which has fewer than `most`: how many; 0 at the end; an error. */
+static ssize_t fill(weft_stream *s, size_t most) {
+  ssize_t n;
+  do n = try_fill(s, most);
+  while (n == WEFT_EAGAIN);
   return n;
 }
 

@@ -38,6 +38,9 @@ enum weft__stream_flag {
   WEFT__STREAM_FINISHING = 1 << 9, /* a read that would have to wait may be told the end */
   WEFT__STREAM_ENDING = 1 << 10,   /* it is told; and no more writes begin. Taken back at the end */
   WEFT__STREAM_FINISHED = 1 << 11, /* it was told: IN_END says nothing of the peer */
+  /* Of the reader (stream_read.c): */
+  WEFT__STREAM_KNOWN = 1 << 12,        /* the next one is set if it is to be */
+  WEFT__STREAM_SHORT_IS_ALL = 1 << 13, /* a call that gave less than was asked for left nothing */
 };
 
 enum {

@@ -88,6 +88,36 @@ TASK_TEST(a_pipe_that_nobody_reads_is_broken) {
   CHECK_INT(weft_stream_close(out), 0);
 }
 
+/* At once, and each time: nobody waits for what cannot come. */
+TASK_TEST(an_end_of_a_pipe_has_one_direction) {
+  weft_stream *in = NULL, *out = NULL;
+  char c = 0, *line = NULL;
+  size_t sent = 1;
+  places_begin();
+  if (!CHECK_INT(weft_pipe(&in, &out), 0)) return;
+  for (int i = 0; i < 2; i++) {
+    CHECK_INT(weft_read(out, &c, 1), WEFT_EBADF);
+    CHECK_INT(weft_try_read(out, &c, 1), WEFT_EBADF);
+    CHECK_INT(weft_read_line(out, &line), WEFT_EBADF);
+    CHECK_INT(weft_read_exactly(out, &c, 1), WEFT_EBADF);
+    CHECK_INT(weft_wait_readable(out), 0); /* the read tells it */
+    CHECK_INT(weft_write(in, "x", 1), WEFT_EBADF);
+    CHECK_INT(weft_write_counted(in, "x", 1, &sent), WEFT_EBADF);
+    CHECK_UINT(sent, 0);
+    CHECK_INT(weft_write_some(in, "x", 1), WEFT_EBADF);
+    CHECK_INT(weft_try_write(in, "x", 1), WEFT_EBADF);
+    CHECK_INT(weft_write_buffered(in, "x", 1), WEFT_EBADF);
+    CHECK_INT(weft_drain(in), WEFT_EBADF);
+    CHECK_INT(weft_wait_writable(in), 0);
+  }
+  CHECK(!weft_stream_at_eof(out));
+  CHECK_INT(weft_write(out, "x", 1), 0);
+  CHECK_INT(weft_read(in, &c, 1), 1);
+  CHECK_INT(c, 'x');
+  CHECK_INT(weft_stream_close(in), 0);
+  CHECK_INT(weft_stream_close(out), 0);
+}
+
 TASK_TEST(a_pipe_is_no_socket) {
   weft_stream *in = NULL, *out = NULL;
   weft_addr at;
@@ -140,6 +170,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_pair_carries_bytes_both_ways),
     cmocka_unit_test(half_of_a_pair_can_be_shut),
     cmocka_unit_test(a_pipe_that_nobody_reads_is_broken),
+    cmocka_unit_test(an_end_of_a_pipe_has_one_direction),
     cmocka_unit_test(a_pipe_is_no_socket),
     cmocka_unit_test(nothing_is_left_when_a_pair_cannot_be_made),
     cmocka_unit_test(streams_may_be_made_outside_a_task),

@@ -46,12 +46,16 @@ TASK_TEST(an_echo_ends_with_the_stream) {
   pair_close(&p);
 }
 
-/* In steady state each message is one read and one write, and the kernel's poll sets are not told
+/* In steady state each message over TCP is one read and one write, and the kernel's poll sets are not told
  * anything. */
 TASK_TEST(a_message_is_one_read_and_one_write) {
   enum { WARM = 8, MESSAGES = 100, LONG = 64 };
   if (counts_simulated()) weft_test_skip("the simulated network interrupts and divides");
-  struct pair p = pair_open();
+  int fds[2];
+  tcp_pair(fds);
+  struct pair p = {stream_of(fds[0]), stream_of(fds[1])};
+  CHECK_INT(weft_stream_set_nodelay(p.a, true), 0);
+  CHECK_INT(weft_stream_set_nodelay(p.b, true), 0);
   weft_task t = weft_spawn(echo, p.b, NULL);
   for (int i = 0; i < WARM + MESSAGES; i++) {
     char buf[LONG + 1] = {0};
