@@ -13,28 +13,24 @@
 #ifndef WEFT_ADDR_H
 #define WEFT_ADDR_H
 
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/socket.h>
-#include <sys/un.h>
+#include <stdint.h>
 
 #include <weft/decls.h>
 
 WEFT_BEGIN_DECLS
 
-/* An address. Zeroed is none, as a socket without a name has (then the family is AF_UNSPEC). What
- * the system is asked for it gets as &a.u.any and a.len; whoever has the system fill one gives it
- * &a.u.any and the length sizeof a.u, in a zeroed address. */
+struct sockaddr; /* <sys/socket.h>, which this header leaves to those who need it */
+
+/* An address, opaque. Zeroed is none, as a socket without a name has (then the family is
+ * AF_UNSPEC). */
 typedef struct weft_addr {
-  socklen_t len; /* bytes of u that count; 0: no address */
+  uint32_t len; /* bytes of the system's address; 0: no address */
   union {
-    struct sockaddr any;
-    struct sockaddr_in in;
-    struct sockaddr_in6 in6;
-    struct sockaddr_un un;
-    struct sockaddr_storage room;
-  } u;
+    uint64_t align_;
+    unsigned char opaque_[128];
+  } sockaddr_;
 } weft_addr;
 
 /* Enough for what weft_addr_format writes, of any address. */
@@ -61,7 +57,11 @@ int weft_addr_unix_abstract(weft_addr *ret, const void *name, size_t len);
 /* Copies what the system, or another library, has: 0; WEFT_EINVAL when len is too short for its
  * family or too long; WEFT_EAFNOSUPPORT for a family that is none of these three.
  * [any thread] [never suspends] */
-int weft_addr_from_sockaddr(weft_addr *ret, const struct sockaddr *addr, socklen_t len);
+int weft_addr_from_sockaddr(weft_addr *ret, const struct sockaddr *addr, size_t len);
+
+/* The address as the system wants it, of a->len bytes: for bind, connect, sendto. It lives as long as *a.
+ * [any thread] [never suspends] */
+const struct sockaddr *weft_addr_sockaddr(const weft_addr *a);
 
 /* Writes the address as text and returns its length as snprintf does: "127.0.0.1:80", "[::1]:80",
  * "[fe80::1%2]:80", "unix:/run/app.sock", "unix:@abstract", "unix:" for a Unix socket without a

@@ -15,18 +15,18 @@ static bool is_port(int port) {
 }
 
 static void make_in(weft_addr *ret, struct in_addr number, int port) {
-  *ret = (weft_addr){.len = sizeof ret->u.in};
-  ret->u.in.sin_family = AF_INET;
-  ret->u.in.sin_addr = number;
-  ret->u.in.sin_port = htons((uint16_t)port);
+  *ret = (weft_addr){.len = sizeof(struct sockaddr_in)};
+  weft__sa(ret)->in.sin_family = AF_INET;
+  weft__sa(ret)->in.sin_addr = number;
+  weft__sa(ret)->in.sin_port = htons((uint16_t)port);
 }
 
 static void make_in6(weft_addr *ret, struct in6_addr number, unsigned scope, int port) {
-  *ret = (weft_addr){.len = sizeof ret->u.in6};
-  ret->u.in6.sin6_family = AF_INET6;
-  ret->u.in6.sin6_addr = number;
-  ret->u.in6.sin6_scope_id = scope;
-  ret->u.in6.sin6_port = htons((uint16_t)port);
+  *ret = (weft_addr){.len = sizeof(struct sockaddr_in6)};
+  weft__sa(ret)->in6.sin6_family = AF_INET6;
+  weft__sa(ret)->in6.sin6_addr = number;
+  weft__sa(ret)->in6.sin6_scope_id = scope;
+  weft__sa(ret)->in6.sin6_port = htons((uint16_t)port);
 }
 
 /* The number of an interface, of its number or name. */
@@ -87,42 +87,42 @@ int weft_addr_loopback(weft_addr *ret, int family, int port) {
 int weft_addr_unix(weft_addr *ret, const char *path) {
   if (!ret || !path || !*path) return WEFT_EINVAL;
   size_t len = strlen(path) + 1;
-  if (len > sizeof ret->u.un.sun_path) return WEFT_ENAMETOOLONG;
+  if (len > WEFT__SA_PATH) return WEFT_ENAMETOOLONG;
   *ret = (weft_addr){.len = (socklen_t)(UNIX_AT + len)};
-  ret->u.un.sun_family = AF_UNIX;
-  memcpy(ret->u.un.sun_path, path, len);
+  weft__sa(ret)->un.sun_family = AF_UNIX;
+  memcpy(weft__sa(ret)->un.sun_path, path, len);
   return 0;
 }
 
 int weft_addr_unix_abstract(weft_addr *ret, const void *name, size_t len) {
   if (!ret || !name || len == 0) return WEFT_EINVAL;
-  if (len >= sizeof ret->u.un.sun_path) return WEFT_ENAMETOOLONG;
+  if (len >= WEFT__SA_PATH) return WEFT_ENAMETOOLONG;
   *ret = (weft_addr){.len = (socklen_t)(UNIX_AT + 1 + len)};
-  ret->u.un.sun_family = AF_UNIX;
-  memcpy(ret->u.un.sun_path + 1, name, len);
+  weft__sa(ret)->un.sun_family = AF_UNIX;
+  memcpy(weft__sa(ret)->un.sun_path + 1, name, len);
   return 0;
 }
 
-int weft_addr_from_sockaddr(weft_addr *ret, const struct sockaddr *addr, socklen_t len) {
+int weft_addr_from_sockaddr(weft_addr *ret, const struct sockaddr *addr, size_t len) {
   if (!ret || !addr || len < sizeof addr->sa_family) return WEFT_EINVAL;
-  socklen_t least, most;
+  size_t least, most;
   switch (addr->sa_family) {
   case AF_INET:
-    least = most = sizeof ret->u.in;
+    least = most = sizeof(struct sockaddr_in);
     break;
   case AF_INET6:
-    least = most = sizeof ret->u.in6;
+    least = most = sizeof(struct sockaddr_in6);
     break;
   case AF_UNIX:
     least = UNIX_AT;
-    most = sizeof ret->u.un;
+    most = sizeof(struct sockaddr_un);
     break;
   default:
     return WEFT_EAFNOSUPPORT;
   }
-  if (len < least || len > sizeof ret->u) return WEFT_EINVAL;
-  weft_addr a = {.len = len < most ? len : most};
-  memcpy(&a.u, addr, a.len);
+  if (len < least || len > WEFT__SA_ROOM) return WEFT_EINVAL;
+  weft_addr a = {.len = (uint32_t)(len < most ? len : most)};
+  memcpy(weft__sa(&a), addr, a.len);
   *ret = a;
   return 0;
 }
@@ -130,15 +130,15 @@ int weft_addr_from_sockaddr(weft_addr *ret, const struct sockaddr *addr, socklen
 /* ---- looking at one ---- */
 
 int weft_addr_family(const weft_addr *a) {
-  return a && a->len >= sizeof a->u.any.sa_family ? a->u.any.sa_family : AF_UNSPEC;
+  return a && a->len >= sizeof(sa_family_t) ? weft__sa(a)->any.sa_family : AF_UNSPEC;
 }
 
 int weft_addr_port(const weft_addr *a) {
   switch (weft_addr_family(a)) {
   case AF_INET:
-    return ntohs(a->u.in.sin_port);
+    return ntohs(weft__sa(a)->in.sin_port);
   case AF_INET6:
-    return ntohs(a->u.in6.sin6_port);
+    return ntohs(weft__sa(a)->in6.sin6_port);
   default:
     return WEFT_EAFNOSUPPORT;
   }
@@ -148,10 +148,10 @@ int weft_addr_set_port(weft_addr *a, int port) {
   if (!is_port(port)) return WEFT_EINVAL;
   switch (weft_addr_family(a)) {
   case AF_INET:
-    a->u.in.sin_port = htons((uint16_t)port);
+    weft__sa(a)->in.sin_port = htons((uint16_t)port);
     return 0;
   case AF_INET6:
-    a->u.in6.sin6_port = htons((uint16_t)port);
+    weft__sa(a)->in6.sin6_port = htons((uint16_t)port);
     return 0;
   default:
     return WEFT_EAFNOSUPPORT;
@@ -162,14 +162,14 @@ int weft_addr_set_port(weft_addr *a, int port) {
  * kernel gives the address with it or without. */
 static size_t unix_name(const weft_addr *a) {
   size_t len = a->len > UNIX_AT ? a->len - UNIX_AT : 0;
-  if (len > sizeof a->u.un.sun_path) len = sizeof a->u.un.sun_path;
-  if (len == 0 || a->u.un.sun_path[0] == 0) return len;
-  return strnlen(a->u.un.sun_path, len);
+  if (len > WEFT__SA_PATH) len = WEFT__SA_PATH;
+  if (len == 0 || weft__sa(a)->un.sun_path[0] == 0) return len;
+  return strnlen(weft__sa(a)->un.sun_path, len);
 }
 
 const char *weft_addr_path(const weft_addr *a) {
   if (weft_addr_family(a) != AF_UNIX || unix_name(a) == 0) return NULL;
-  return a->u.un.sun_path[0] ? a->u.un.sun_path : NULL;
+  return weft__sa(a)->un.sun_path[0] ? weft__sa(a)->un.sun_path : NULL;
 }
 
 bool weft_addr_equal(const weft_addr *a, const weft_addr *b) {
@@ -177,15 +177,16 @@ bool weft_addr_equal(const weft_addr *a, const weft_addr *b) {
   if (family != weft_addr_family(b)) return false;
   switch (family) {
   case AF_INET:
-    return a->u.in.sin_port == b->u.in.sin_port &&
-           a->u.in.sin_addr.s_addr == b->u.in.sin_addr.s_addr;
+    return weft__sa(a)->in.sin_port == weft__sa(b)->in.sin_port &&
+           weft__sa(a)->in.sin_addr.s_addr == weft__sa(b)->in.sin_addr.s_addr;
   case AF_INET6:
-    return a->u.in6.sin6_port == b->u.in6.sin6_port &&
-           a->u.in6.sin6_scope_id == b->u.in6.sin6_scope_id &&
-           memcmp(&a->u.in6.sin6_addr, &b->u.in6.sin6_addr, sizeof a->u.in6.sin6_addr) == 0;
+    return weft__sa(a)->in6.sin6_port == weft__sa(b)->in6.sin6_port &&
+           weft__sa(a)->in6.sin6_scope_id == weft__sa(b)->in6.sin6_scope_id &&
+           memcmp(&weft__sa(a)->in6.sin6_addr, &weft__sa(b)->in6.sin6_addr,
+                  sizeof(struct in6_addr)) == 0;
   case AF_UNIX:
     return unix_name(a) == unix_name(b) &&
-           memcmp(a->u.un.sun_path, b->u.un.sun_path, unix_name(a)) == 0;
+           memcmp(weft__sa(a)->un.sun_path, weft__sa(b)->un.sun_path, unix_name(a)) == 0;
   default:
     return true;
   }
@@ -194,12 +195,16 @@ bool weft_addr_equal(const weft_addr *a, const weft_addr *b) {
 bool weft_addr_is_loopback(const weft_addr *a) {
   switch (weft_addr_family(a)) {
   case AF_INET:
-    return ntohl(a->u.in.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    return ntohl(weft__sa(a)->in.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
   case AF_INET6:
-    return IN6_IS_ADDR_LOOPBACK(&a->u.in6.sin6_addr);
+    return IN6_IS_ADDR_LOOPBACK(&weft__sa(a)->in6.sin6_addr);
   case AF_UNIX:
     return true;
   default:
     return false;
   }
+}
+
+const struct sockaddr *weft_addr_sockaddr(const weft_addr *a) {
+  return &weft__sa(a)->any;
 }

@@ -8,7 +8,7 @@
 
 enum {
   UNIX_AT = offsetof(struct sockaddr_un, sun_path),
-  PATH_MOST = sizeof((weft_addr *)0)->u.un.sun_path
+  PATH_MOST = sizeof((struct sockaddr_un *)0)->sun_path
 };
 
 static const char unix_prefix[] = "unix:";
@@ -30,7 +30,7 @@ static size_t escape(char *to, unsigned char c) {
 }
 
 static void write_unix(const weft_addr *a, char *text) {
-  const char *name = a->u.un.sun_path;
+  const char *name = weft__sa(a)->un.sun_path;
   size_t len = a->len > UNIX_AT ? a->len - UNIX_AT : 0;
   if (len > PATH_MOST) len = PATH_MOST;
   memcpy(text, unix_prefix, sizeof unix_prefix);
@@ -52,9 +52,9 @@ static void write_unix(const weft_addr *a, char *text) {
 
 static void write_in6(const weft_addr *a, char *text, size_t size) {
   char number[INET6_ADDRSTRLEN], scope[16] = "";
-  inet_ntop(AF_INET6, &a->u.in6.sin6_addr, number, sizeof number);
-  if (a->u.in6.sin6_scope_id)
-    snprintf(scope, sizeof scope, "%%%u", (unsigned)a->u.in6.sin6_scope_id);
+  inet_ntop(AF_INET6, &weft__sa(a)->in6.sin6_addr, number, sizeof number);
+  if (weft__sa(a)->in6.sin6_scope_id)
+    snprintf(scope, sizeof scope, "%%%u", (unsigned)weft__sa(a)->in6.sin6_scope_id);
   snprintf(text, size, "[%s%s]:%d", number, scope, weft_addr_port(a));
 }
 
@@ -64,7 +64,7 @@ int weft_addr_format(const weft_addr *a, char *buf, size_t size) {
                  "every byte escaped");
   switch (weft_addr_family(a)) {
   case AF_INET:
-    inet_ntop(AF_INET, &a->u.in.sin_addr, number, sizeof number);
+    inet_ntop(AF_INET, &weft__sa(a)->in.sin_addr, number, sizeof number);
     snprintf(text, sizeof text, "%s:%d", number, weft_addr_port(a));
     break;
   case AF_INET6:
@@ -112,7 +112,7 @@ static int read_unix(weft_addr *ret, const char *text) {
   char name[PATH_MOST + 1];
   if (!*text) {
     *ret = (weft_addr){.len = UNIX_AT};
-    ret->u.un.sun_family = AF_UNIX;
+    weft__sa(ret)->un.sun_family = AF_UNIX;
     return 0;
   }
   bool abstract = *text == '@';

@@ -1,6 +1,7 @@
 /* One socket on its way to one address. It is a stream from the beginning, so that its descriptor is in one
  * poll set and stays there. */
 #include "io/connect.h"
+#include "io/addr.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -34,16 +35,16 @@ static int prepare(int fd, const weft_addr *addr, const weft_addr *local) {
   if (!local) return 0;
   if (weft_addr_family(local) != weft_addr_family(addr)) return WEFT_EAFNOSUPPORT;
   bind_late(fd, local);
-  return weft__sys_bind(fd, &local->u.any, local->len);
+  return weft__sys_bind(fd, &weft__sa(local)->any, local->len);
 }
 
 /* A connect that a signal has interrupted goes on all the same. On this machine a connection is there at
  * once, but only a second call says so. */
 static int start(int fd, const weft_addr *addr) {
-  int r = weft__sys_connect(fd, &addr->u.any, addr->len);
+  int r = weft__sys_connect(fd, &weft__sa(addr)->any, addr->len);
   if (r == WEFT_EINTR) r = WEFT_EINPROGRESS;
   if (r != WEFT_EINPROGRESS || !weft_addr_is_loopback(addr)) return r;
-  r = weft__sys_connect(fd, &addr->u.any, addr->len);
+  r = weft__sys_connect(fd, &weft__sa(addr)->any, addr->len);
   if (r == WEFT_EISCONN) return 0;
   return r == WEFT_EALREADY || r == WEFT_EINTR ? WEFT_EINPROGRESS : r;
 }
@@ -66,7 +67,7 @@ static int begin(weft_stream **ret, const weft_addr *addr, const weft_addr *loca
 static int finish(weft_stream *s, const weft_addr *addr) {
   int r;
   while ((r = weft_wait_writable(s)) == 0) {
-    r = weft__sys_connect(weft_stream_fd(s), &addr->u.any, addr->len);
+    r = weft__sys_connect(weft_stream_fd(s), &weft__sa(addr)->any, addr->len);
     if (r == 0 || r == WEFT_EISCONN) return 0;
     if (r != WEFT_EALREADY && r != WEFT_EINTR && r != WEFT_EINPROGRESS) break;
   }

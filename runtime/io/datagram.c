@@ -25,7 +25,7 @@ static ssize_t try_receive(int fd, void *call) {
   struct msghdr msg = {.msg_iov = &part, .msg_iovlen = 1};
   if (c->from) {
     weft__addr_room(&from);
-    msg.msg_name = &from.u;
+    msg.msg_name = weft__sa(&from);
     msg.msg_namelen = from.len;
   }
   ssize_t n = weft__sys_recvmsg(fd, &msg, MSG_TRUNC); /* the length of all of it */
@@ -97,7 +97,7 @@ static ssize_t try_send(int fd, void *call) {
   struct iovec part = {.iov_base = (void *)(uintptr_t)c->buf, .iov_len = c->len};
   struct msghdr msg = {.msg_iov = &part, .msg_iovlen = 1};
   if (c->to) {
-    msg.msg_name = (void *)(uintptr_t)&c->to->u;
+    msg.msg_name = (void *)(uintptr_t)weft__sa(c->to);
     msg.msg_namelen = c->to->len;
   }
   return weft__sys_sendmsg(fd, &msg, MSG_NOSIGNAL);
@@ -165,10 +165,10 @@ static int set_size(int fd, int name, int size) {
 
 /* A file that a socket has left behind which is gone is replaced. */
 static int bind_to(int fd, const weft_addr *a, struct weft__sock_file *file) {
-  int r = weft__sys_bind(fd, &a->u.any, a->len);
-  if (r == WEFT_EADDRINUSE && a->u.any.sa_family == AF_UNIX) {
+  int r = weft__sys_bind(fd, &weft__sa(a)->any, a->len);
+  if (r == WEFT_EADDRINUSE && weft__sa(a)->any.sa_family == AF_UNIX) {
     r = weft__sock_file_clear(a);
-    if (r == 0) r = weft__sys_bind(fd, &a->u.any, a->len);
+    if (r == 0) r = weft__sys_bind(fd, &weft__sa(a)->any, a->len);
   }
   return r == 0 ? weft__sock_file_made(file, a, 0) : r;
 }
@@ -182,7 +182,7 @@ static int prepare(int fd, int family, const weft_datagram_opts *o, struct weft_
   if (r == 0) r = set_size(fd, SO_SNDBUF, o->send_buffer);
   if (r == 0 && o->errors) r = weft__datagram_keep_errors(fd, family);
   if (r == 0 && o->local) r = bind_to(fd, o->local, file);
-  if (r == 0 && o->peer) r = weft__sys_connect(fd, &o->peer->u.any, o->peer->len);
+  if (r == 0 && o->peer) r = weft__sys_connect(fd, &weft__sa(o->peer)->any, o->peer->len);
   return r;
 }
 
@@ -267,7 +267,7 @@ int weft_datagram_from_fd(weft_datagram **ret, int fd) {
   if (r >= 0) r = weft__sys_fcntl(fd, F_SETFL, r | O_NONBLOCK);
   if (r < 0) return r;
   weft__addr_room(&peer);
-  bool connected = weft__sys_getpeername(fd, &peer.u.any, &peer.len) == 0;
+  bool connected = weft__sys_getpeername(fd, &weft__sa(&peer)->any, &peer.len) == 0;
   return adopt(ret, fd, family, connected ? WEFT__DATAGRAM_CONNECTED : 0, site);
 }
 

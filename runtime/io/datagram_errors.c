@@ -50,7 +50,7 @@ static ssize_t try_take(int fd, void *call) {
   } control;
   weft_addr to;
   struct sock_extended_err report;
-  struct msghdr msg = {.msg_name = &to.u, .msg_control = &control};
+  struct msghdr msg = {.msg_name = weft__sa(&to), .msg_control = &control};
   for (;;) {
     weft__addr_room(&to);
     msg.msg_namelen = to.len;

@@ -21,7 +21,7 @@ static struct msghdr message(const weft_datagram_item *item, struct iovec *part)
   *part = (struct iovec){.iov_base = item->data, .iov_len = item->size};
   struct msghdr msg = {.msg_iov = part, .msg_iovlen = 1};
   if (item->addr) {
-    msg.msg_name = &item->addr->u;
+    msg.msg_name = weft__sa(item->addr);
     msg.msg_namelen = item->addr->len;
   }
   return msg;

@@ -92,7 +92,7 @@ static int change_group(weft_datagram *d, const weft_addr *group, unsigned inter
   if (weft_addr_family(group) != d->family) return WEFT_EINVAL;
   struct option o = by_family(d->family, name, name);
   if (o.level < 0) return WEFT_ENOPROTOOPT;
-  memcpy(&req.gr_group, &group->u, group->len);
+  memcpy(&req.gr_group, weft__sa(group), group->len);
   int r = begin(d);
   if (r < 0) return r;
   return end(d, weft__sys_setsockopt(weft_datagram_fd(d), o.level, o.name, &req, sizeof req));
@@ -126,7 +126,7 @@ int weft_datagram_connect(weft_datagram *d, const weft_addr *peer) {
   int r = begin(d);
   if (r < 0) return r;
   int fd = weft_datagram_fd(d);
-  r = peer ? weft__sys_connect(fd, &peer->u.any, peer->len)
+  r = peer ? weft__sys_connect(fd, &weft__sa(peer)->any, peer->len)
            : weft__sys_connect(fd, &nobody, sizeof nobody);
   if (r == 0 && peer) weft__or_u32(&d->mode, WEFT__DATAGRAM_CONNECTED);
   if (r == 0 && !peer) weft__and_u32(&d->mode, ~(uint32_t)WEFT__DATAGRAM_CONNECTED);
@@ -140,7 +140,7 @@ static int name_of(weft_datagram *d, weft_addr *ret, name_fn ask) {
   int r = begin(d);
   if (r < 0) return r;
   weft__addr_room(&a);
-  r = ask(weft_datagram_fd(d), &a.u.any, &a.len);
+  r = ask(weft_datagram_fd(d), &weft__sa(&a)->any, &a.len);
   if (r == 0) {
     weft__addr_filled(&a);
     *ret = a;

@@ -11,6 +11,7 @@
 #include "base/sys.h"
 #include "core/park.h"
 #include "core/worker.h"
+#include "io/addr.h"
 #include "io/lookup.h"
 #include "io/resolve.h"
 
@@ -40,8 +41,8 @@ struct question {
 };
 
 static int answer(struct question *q) {
-  return weft__sys_getnameinfo(&q->addr.u.any, q->addr.len, q->wants_host ? q->host : NULL,
-                               q->wants_host ? sizeof q->host : 0,
+  return weft__sys_getnameinfo(&weft__sa(&q->addr)->any, q->addr.len,
+                               q->wants_host ? q->host : NULL, q->wants_host ? sizeof q->host : 0,
                                q->wants_service ? q->service : NULL,
                                q->wants_service ? sizeof q->service : 0, q->flags);
 }

@@ -30,10 +30,10 @@ static int set_options(int fd, int family, const weft_listen_opts *o) {
 }
 
 static int bind_to(int fd, const weft_addr *a) {
-  int r = weft__sys_bind(fd, &a->u.any, a->len);
-  if (r != WEFT_EADDRINUSE || a->u.any.sa_family != AF_UNIX) return r;
+  int r = weft__sys_bind(fd, &weft__sa(a)->any, a->len);
+  if (r != WEFT_EADDRINUSE || weft__sa(a)->any.sa_family != AF_UNIX) return r;
   r = weft__sock_file_clear(a);
-  return r < 0 ? r : weft__sys_bind(fd, &a->u.any, a->len);
+  return r < 0 ? r : weft__sys_bind(fd, &weft__sa(a)->any, a->len);
 }
 
 /* A socket that is bound and listens. Nobody can connect before the file has its permissions. */
@@ -80,7 +80,7 @@ static int open_listener(weft_listener **ret, int fd, int backlog, const weft_ad
   weft_listener *l = weft__zalloc(sizeof *l);
   if (!l) return WEFT_ENOMEM;
   weft__addr_room(&l->addr);
-  int r = weft__sys_getsockname(fd, &l->addr.u.any, &l->addr.len);
+  int r = weft__sys_getsockname(fd, &weft__sa(&l->addr)->any, &l->addr.len);
   weft__addr_filled(&l->addr);
   /* The kernel's name of a file is as it was given, but for what follows its end. */
   if (a && weft_addr_path(a)) l->addr = *a;

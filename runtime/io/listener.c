@@ -99,7 +99,7 @@ static int take_turns(weft_listener *l) {
 
 static int call_accept(weft_listener *l) {
   weft__addr_room(&l->from);
-  int fd = weft__sys_accept4(weft__descriptor_fd(l->d), &l->from.u.any, &l->from.len,
+  int fd = weft__sys_accept4(weft__descriptor_fd(l->d), &weft__sa(&l->from)->any, &l->from.len,
                              SOCK_NONBLOCK | SOCK_CLOEXEC);
   weft__addr_filled(&l->from);
   return fd;

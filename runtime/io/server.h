@@ -18,6 +18,7 @@
 #include <weft/server.h>
 #include <weft/stream.h>
 
+#include "io/addr.h"
 #include "aio/stop.h"
 #include "core/resource.h"
 #include "core/task.h"

@@ -9,6 +9,7 @@
 #include "core/room.h"
 #include "core/spawn.h"
 #include "core/worker.h"
+#include "io/addr.h"
 #include "io/listener.h"
 #include "io/server.h"
 
@@ -80,7 +81,7 @@ static int start(struct weft__acceptor *a, weft_stream *s) {
   c->stream = s;
   const weft_addr *from = &a->listener->from;
   c->peer_len = from->len < sizeof c->peer ? from->len : sizeof c->peer;
-  memcpy(&c->peer, &from->u, c->peer_len);
+  memcpy(&c->peer, weft__sa(from), c->peer_len);
   while ((r = weft__conn_start(c)) == WEFT_ENOMEM && (r = rest(a->server)) == 0) {}
   if (r == 0)
     a->spare = NULL;

@@ -6,6 +6,7 @@
 #include "core/report.h"
 #include "core/spawn.h"
 #include "core/worker.h"
+#include "io/addr.h"
 #include "io/server.h"
 #include "io/stream.h"
 
@@ -23,7 +24,7 @@ static bool unlink_conn(struct weft__conn *c) {
 
 weft_addr weft__conn_peer(const struct weft__conn *c) {
   weft_addr a = {.len = c->peer_len};
-  memcpy(&a.u, &c->peer, c->peer_len);
+  memcpy(weft__sa(&a), &c->peer, c->peer_len);
   return a;
 }
 

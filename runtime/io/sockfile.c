@@ -1,4 +1,5 @@
 #include "io/sockfile.h"
+#include "io/addr.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -14,7 +15,7 @@ static int look(const char *path, struct stat *ret) {
 static int answers(const weft_addr *a) {
   int fd = weft__sys_socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return fd;
-  int r = weft__sys_connect(fd, &a->u.any, a->len);
+  int r = weft__sys_connect(fd, &weft__sa(a)->any, a->len);
   weft__sys_close(fd);
   if (r == WEFT_ECONNREFUSED) return 0;
   return r == WEFT_ENOENT ? 0 : 1;

@@ -5,6 +5,7 @@
 
 #include "base/sys.h"
 #include "core/self.h"
+#include "io/addr.h"
 #include "io/stream_state.h"
 
 /* A call on the socket begins: its descriptor, or an error. */
@@ -35,8 +36,8 @@ static int name(weft_stream *s, weft_addr *ret, name_fn *ask) {
   int fd = socket_enter(s);
   if (fd < 0) return fd;
   weft_addr a = {0};
-  a.len = sizeof a.u;
-  int r = ask(fd, &a.u.any, &a.len);
+  a.len = WEFT__SA_ROOM;
+  int r = ask(fd, &weft__sa(&a)->any, &a.len);
   weft__descriptor_leave(s->d);
   if (r < 0) return r;
   *ret = a;

@@ -21,8 +21,8 @@ static int listen_at(weft_addr *ret, int backlog) {
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
   HOLDS(weft_addr_loopback(ret, AF_INET, 0) == 0);
-  HOLDS(bind(fd, &ret->u.any, ret->len) == 0);
-  HOLDS(getsockname(fd, &ret->u.any, &ret->len) == 0);
+  HOLDS(bind(fd, &weft__sa(ret)->any, ret->len) == 0);
+  HOLDS(getsockname(fd, &weft__sa(ret)->any, &ret->len) == 0);
   if (backlog >= 0) HOLDS(listen(fd, backlog) == 0);
   return fd;
 }

@@ -35,11 +35,12 @@ static inline void places_begin(void) {
 static inline struct place place_bound(const char *at) {
   struct place p = {.filler = -1};
   CHECK_INT(weft_addr_from_text(&p.addr, at), 0);
-  p.fd = weft__sys_socket(p.addr.u.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  p.fd = weft__sys_socket(weft__sa(&p.addr)->any.sa_family,
+                          SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   CHECK(p.fd >= 0);
-  CHECK_INT(weft__sys_bind(p.fd, &p.addr.u.any, p.addr.len), 0);
+  CHECK_INT(weft__sys_bind(p.fd, &weft__sa(&p.addr)->any, p.addr.len), 0);
   weft__addr_room(&p.addr);
-  CHECK_INT(weft__sys_getsockname(p.fd, &p.addr.u.any, &p.addr.len), 0);
+  CHECK_INT(weft__sys_getsockname(p.fd, &weft__sa(&p.addr)->any, &p.addr.len), 0);
   weft__addr_filled(&p.addr);
   return p;
 }
@@ -62,9 +63,9 @@ static inline struct place place_refusing(void) {
 /* Its queue is full, so that requests are dropped (or, of a Unix socket, have to wait). */
 static inline struct place place_full_at(const char *at) {
   struct place p = place_listening_at(at, 0);
-  p.filler =
-      weft__sys_socket(p.addr.u.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  int r = weft__sys_connect(p.filler, &p.addr.u.any, p.addr.len);
+  p.filler = weft__sys_socket(weft__sa(&p.addr)->any.sa_family,
+                              SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  int r = weft__sys_connect(p.filler, &weft__sa(&p.addr)->any, p.addr.len);
   CHECK(r == 0 || r == WEFT_EINPROGRESS);
   if (r == WEFT_EINPROGRESS) CHECK_INT(weft__fd_wait(p.filler, WEFT__FD_WRITE), 0);
   return p;

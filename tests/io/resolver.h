@@ -15,6 +15,7 @@
 
 #include "base/futex.h"
 #include "base/sys.h"
+#include "io/addr.h"
 #include "weft_test.h"
 
 enum { RESOLVER_MARK = 0x7e57, RESOLVER_MOST = 16 };
@@ -45,11 +46,11 @@ static inline void resolver_wait_at_gate(const char *host) {
 }
 
 static inline struct addrinfo *resolver_node(const weft_addr *a, struct addrinfo *next) {
-  struct addrinfo *i = calloc(1, sizeof *i + sizeof a->u);
+  struct addrinfo *i = calloc(1, sizeof *i + WEFT__SA_ROOM);
   i->ai_flags = RESOLVER_MARK;
   i->ai_family = weft_addr_family(a);
   i->ai_addrlen = a->len;
-  i->ai_addr = memcpy(i + 1, &a->u, a->len);
+  i->ai_addr = memcpy(i + 1, weft__sa(a), a->len);
   i->ai_next = next;
   return i;
 }

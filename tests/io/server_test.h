@@ -2,6 +2,7 @@
 #ifndef WEFT_TEST_SERVER_TEST_H
 #define WEFT_TEST_SERVER_TEST_H
 
+#include "io/addr.h"
 #include "parked.h"
 #include "stream_pair.h"
 
@@ -46,7 +47,7 @@ static inline int try_dial(weft_stream **ret, const weft_addr *a) {
   int fd = weft__sys_socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   socklen_t len = sizeof error;
   if (fd < 0) return fd;
-  int r = weft__sys_connect(fd, &a->u.any, a->len);
+  int r = weft__sys_connect(fd, &weft__sa(a)->any, a->len);
   if (r != WEFT_EINPROGRESS && r < 0) {
     weft__sys_close(fd);
     return r;

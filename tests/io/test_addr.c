@@ -129,7 +129,8 @@ static void unix_names_are_files_or_abstract(void **state) {
   CHECK_PTR(weft_addr_path(&a), NULL);
   expect_both_ways(&a, "unix:@a\\x00b");
 
-  a = (weft_addr){.len = sizeof a.u.any.sa_family, .u.any.sa_family = AF_UNIX};
+  a = (weft_addr){.len = sizeof(sa_family_t)};
+  weft__sa(&a)->any.sa_family = AF_UNIX;
   CHECK_PTR(weft_addr_path(&a), NULL);
   expect_both_ways(&a, "unix:");
 }
@@ -256,7 +257,7 @@ static void equality_looks_at_what_says_where(void **state) {
   for (int i = 0; i < DIFFERENT; i++)
     for (int k = 0; k < DIFFERENT; k++) CHECK_INT(weft_addr_equal(&all[i], &all[k]), i == k);
   weft_addr flow = all[3];
-  flow.u.in6.sin6_flowinfo = 5;
+  weft__sa(&flow)->in6.sin6_flowinfo = 5;
   CHECK(weft_addr_equal(&flow, &all[3]));
 }
 
@@ -275,18 +276,20 @@ static void what_the_system_has_is_copied(void **state) {
   (void)state;
   weft_addr a, b;
   CHECK_INT(weft_addr_parse(&a, "127.0.0.1", 80), 0);
-  CHECK_INT(weft_addr_from_sockaddr(&b, &a.u.any, sizeof a.u), 0); /* a whole sockaddr_storage */
+  CHECK_INT(weft_addr_from_sockaddr(&b, &weft__sa(&a)->any, WEFT__SA_ROOM),
+            0); /* a whole sockaddr_storage */
   CHECK(weft_addr_equal(&a, &b));
-  CHECK_INT((int)b.len, (int)sizeof b.u.in);
-  CHECK_INT(weft_addr_from_sockaddr(&b, &a.u.any, sizeof a.u.in - 1), WEFT_EINVAL);
-  CHECK_INT(weft_addr_from_sockaddr(&b, &a.u.any, 1), WEFT_EINVAL);
-  CHECK_INT(weft_addr_from_sockaddr(&b, &a.u.any, sizeof a.u + 1), WEFT_EINVAL);
+  CHECK_INT((int)b.len, (int)sizeof(struct sockaddr_in));
+  CHECK_INT(weft_addr_from_sockaddr(&b, &weft__sa(&a)->any, sizeof(struct sockaddr_in) - 1),
+            WEFT_EINVAL);
+  CHECK_INT(weft_addr_from_sockaddr(&b, &weft__sa(&a)->any, 1), WEFT_EINVAL);
+  CHECK_INT(weft_addr_from_sockaddr(&b, &weft__sa(&a)->any, WEFT__SA_ROOM + 1), WEFT_EINVAL);
   CHECK_INT(weft_addr_from_sockaddr(&b, NULL, 16), WEFT_EINVAL);
-  a.u.any.sa_family = AF_NETLINK;
-  CHECK_INT(weft_addr_from_sockaddr(&b, &a.u.any, a.len), WEFT_EAFNOSUPPORT);
+  weft__sa(&a)->any.sa_family = AF_NETLINK;
+  CHECK_INT(weft_addr_from_sockaddr(&b, &weft__sa(&a)->any, a.len), WEFT_EAFNOSUPPORT);
   expect_text(&a, "none");
   CHECK_INT(weft_addr_unix(&a, "with or without its zero"), 0);
-  CHECK_INT(weft_addr_from_sockaddr(&b, &a.u.any, a.len - 1), 0);
+  CHECK_INT(weft_addr_from_sockaddr(&b, &weft__sa(&a)->any, a.len - 1), 0);
   CHECK(weft_addr_equal(&a, &b));
 }
 
@@ -295,15 +298,15 @@ static void a_path_of_the_kernel_is_always_terminated(void **state) {
   weft_addr a;
   memset(&a, 1, sizeof a);
   weft__addr_room(&a);
-  a.u.un.sun_family = AF_UNIX;
-  memset(a.u.un.sun_path, 'x',
-         sizeof a.u.un.sun_path); /* without a zero, as the kernel may give it */
-  a.len = sizeof a.u.un;
+  weft__sa(&a)->un.sun_family = AF_UNIX;
+  memset(weft__sa(&a)->un.sun_path, 'x',
+         WEFT__SA_PATH); /* without a zero, as the kernel may give it */
+  a.len = sizeof(struct sockaddr_un);
   weft__addr_filled(&a);
-  CHECK_INT(strlen(weft_addr_path(&a)), sizeof a.u.un.sun_path);
+  CHECK_INT(strlen(weft_addr_path(&a)), WEFT__SA_PATH);
   a.len = 1000;
   weft__addr_filled(&a);
-  CHECK_INT((int)a.len, (int)sizeof a.u);
+  CHECK_INT((int)a.len, (int)WEFT__SA_ROOM);
   a.len = 0;
   weft__addr_filled(&a);
   CHECK_INT(weft_addr_family(&a), AF_UNSPEC);

@@ -7,6 +7,7 @@
 
 #include "base/sys.h"
 #include "datagram_test.h"
+#include "io/addr.h"
 
 TASK_TEST(an_echo_goes_there_and_back) {
   weft_datagram *server = open_udp(), *client = open_connected_to(server);
@@ -81,7 +82,7 @@ TASK_TEST(the_file_of_a_unix_socket_goes_with_it) {
   CHECK(!file_exists(path));
 
   int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
-  CHECK_INT(bind(fd, &name.u.any, name.len), 0);
+  CHECK_INT(bind(fd, &weft__sa(&name)->any, name.len), 0);
   close(fd); /* and its file is left behind */
   CHECK(file_exists(path));
   d = open_with((weft_datagram_opts){.local = &name});

@@ -1,6 +1,7 @@
 /* Listeners: one connection after the other. */
 #include <unistd.h>
 
+#include "io/addr.h"
 #include "server_test.h"
 
 /* ---- accepting ---- */
@@ -212,7 +213,7 @@ TASK_TEST(a_listener_of_a_socket_that_listens) {
   weft__sys_close(fds[1]);
   weft_addr at = any_port();
   int fd = weft__sys_socket(AF_INET, SOCK_STREAM, 0);
-  CHECK_INT(weft__sys_bind(fd, &at.u.any, at.len), 0);
+  CHECK_INT(weft__sys_bind(fd, &weft__sa(&at)->any, at.len), 0);
   CHECK_INT(weft_listener_from_fd(&a.l, fd), WEFT_EINVAL);
   CHECK_INT(weft__sys_listen(fd, 5), 0);
   CHECK_INT(weft_listener_from_fd(&a.l, fd), 0);

@@ -1,4 +1,5 @@
 /* Servers on Unix sockets, and their files. */
+#include "io/addr.h"
 #include "scratch.h"
 #include "server_test.h"
 
@@ -31,7 +32,7 @@ static weft_server *serve_at(const char *path, const weft_listen_opts *listen) {
 static void leave_stale(const char *path) {
   weft_addr a = path_addr(path);
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  CHECK_INT(bind(fd, &a.u.any, a.len), 0);
+  CHECK_INT(bind(fd, &weft__sa(&a)->any, a.len), 0);
   CHECK_INT(listen(fd, 1), 0);
   CHECK_INT(close(fd), 0);
   CHECK(exists(path));
