@@ -263,7 +263,8 @@ void weft__monitor_ring(struct weft__runtime *rt) {
   struct weft__monitor *m = rt->monitor;
   uint32_t asleep = MONITOR_ASLEEP;
   atomic_store(&m->pool.v, 1);
-  if (atomic_compare_exchange_strong(&m->state.v, &asleep, MONITOR_AWAKE))
+  if (atomic_compare_exchange_strong(&m->state.v, &asleep, MONITOR_AWAKE) ||
+      atomic_load(&m->rests.v))
     syscall(SYS_futex, &m->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 #endif

@@ -18,11 +18,11 @@
 #include <weft/server.h>
 #include <weft/stream.h>
 
-#include "io/addr.h"
 #include "aio/stop.h"
 #include "core/resource.h"
 #include "core/task.h"
 #include "core/waitq.h"
+#include "io/addr.h"
 
 /* A connection, from when it was accepted to its handler's end; the argument of that task. */
 struct weft__conn {
