@@ -16,6 +16,7 @@
 #include "base/sys.h"
 #include "core/ready.h"
 #include "core/reserve.h"
+#include "core/signals.h"
 #include "core/thread.h"
 #include "core/worker.h"
 #include "model.h"
@@ -111,6 +112,9 @@ void weft__reserve_want(struct weft__worker *w, uint64_t until) {
   (void)w;
   (void)until;
   S.wanted = true;
+}
+void weft__signals_pass(struct weft__runtime *rt) {
+  (void)rt;
 }
 void weft__interrupts_pass(struct weft__runtime *rt) {
   (void)rt;
