@@ -111,8 +111,10 @@ int weft_listen(weft_listener **ret, const weft_addr *a, const weft_listen_opts 
   if (r < 0) {
     weft__sock_file_remove(&file, a);
     weft__sys_close(fd);
+    return r;
   }
-  return r;
+  (*ret)->alone = !o->reuse_port && weft_addr_family(a) != AF_UNIX;
+  return 0;
 }
 
 int weft_listener_from_fd(weft_listener **ret, int fd) {

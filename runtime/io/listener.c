@@ -22,6 +22,7 @@ int weft__listener_enter(weft_listener *l) {
 }
 
 void weft__listener_leave(weft_listener *l) {
+  weft__listener_hear(l); /* before the close: forks of this process may have the socket, too */
   weft__store_release_u32(&l->accepting, 0);
   weft__descriptor_leave(l->d);
 }
@@ -34,9 +35,10 @@ static bool is_hasty(weft_listener *l) {
   return weft__load_acquire_u32(&l->hasty) != 0;
 }
 
-/* TCP: the kernel drops what asks for a connection, so that no handshake begins any more; those that have begun
- * end, and are accepted, if there is time for that. (Where it refuses, they begin until the close.) A Unix
- * socket is found by its file. */
+/* Only while it waits for the last ones: no handshake begins any more then; those that have begun end, and are
+ * accepted, if there is time for that. (Where nothing filters, some begin that the close resets.) The kernel
+ * drops what asks for a connection, and it is asked again a second later: so never while nobody accepts, nor
+ * where others accept at the same port. A Unix socket is found by its file, which is gone. */
 static void become_deaf(weft_listener *l) {
   enum { FLAGS_AT = 13, SYN = 2 }; /* in the header of a segment, with which it begins here */
   struct sock_filter drop_syn[] = {
@@ -46,18 +48,24 @@ static void become_deaf(weft_listener *l) {
       BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
   };
   const struct sock_fprog program = {.len = 4, .filter = drop_syn};
-  if (weft_addr_family(&l->addr) == AF_UNIX)
-    weft__listener_unlink(l);
-  else
-    (void)weft__sys_setsockopt(weft__descriptor_fd(l->d), SOL_SOCKET, SO_ATTACH_FILTER, &program,
-                               sizeof program);
+  if (!l->alone || l->deaf) return;
+  l->deaf = weft__sys_setsockopt(weft__descriptor_fd(l->d), SOL_SOCKET, SO_ATTACH_FILTER, &program,
+                                 sizeof program) == 0;
+}
+
+void weft__listener_hear(weft_listener *l) {
+  const int unused = 0;
+  if (!l->deaf) return;
+  l->deaf = false;
+  (void)weft__sys_setsockopt(weft__descriptor_fd(l->d), SOL_SOCKET, SO_DETACH_FILTER, &unused,
+                             sizeof unused);
 }
 
 void weft__listener_hurry(weft_listener *l, uint64_t until) {
   weft__store_relaxed_u64(&l->last_call, until);
   weft__store_release_u32(&l->hasty, 1);
   if (weft__descriptor_enter(l->d) == 0) {
-    if (!is_closed(l)) become_deaf(l);
+    if (!is_closed(l)) weft__listener_unlink(l);
     weft__descriptor_event(l->d, l->d->age, WEFT__CAN_READ);
     weft__descriptor_leave(l->d);
   }
@@ -132,6 +140,7 @@ int weft__listener_take(weft_listener *l, weft_stream **ret, const void *site) {
 int weft__listener_wait(weft_listener *l) {
   uint64_t until = is_hasty(l) ? weft__load_relaxed_u64(&l->last_call) : WEFT__NEVER;
   if (weft__now() >= until) return WEFT_EAGAIN;
+  if (until != WEFT__NEVER) become_deaf(l);
   int r = weft__descriptor_wait(l->d, WEFT__IN, until);
   if (r == WEFT_ETIMEDOUT) r = 0;
   /* The try that is worth it is the next take's. */
@@ -157,6 +166,7 @@ int weft__listener_pause(weft_listener *l, weft_stream **ret, const void *site, 
   weft__room_enter(&room);
   int r = weft__listener_take(l, ret, site);
   if (weft__no_room(r) && !is_closed(l)) {
+    weft__listener_hear(l);
     report_pause(l, r);
     uint64_t end = weft__now() + (uint64_t)WEFT__ROOM_PAUSE;
     int e = weft__room_wait(&room, end < deadline ? end : deadline);

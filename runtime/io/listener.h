@@ -28,11 +28,14 @@ struct weft_listener {
   weft__atomic_u32 no_file;    /* 1: who sets it (acq_rel) removes the file */
   struct weft__sock_file file; /* the opener's; then the remover's */
   struct weft__resource resource;
+  bool
+      alone; /* constant: a socket of weft's own, whose port nobody else listens on; no Unix socket */
   /* Of the one inside: */
   uint32_t row;   /* accepted, or skipped, without a wait */
   int kept;       /* a connection that has no stream yet, or -1 */
   weft_addr from; /* who has come last */
   bool paused;    /* there was no room, and that was reported */
+  bool deaf;      /* the kernel drops what asks for a connection */
 };
 
 /* One task, from here to leave. 0, WEFT_ECLOSED, WEFT_EBUSY. */
@@ -59,8 +62,12 @@ int weft__listener_take(weft_listener *l, weft_stream **ret, const void *site);
  * timer. */
 int weft__listener_pause(weft_listener *l, weft_stream **ret, const void *site, uint64_t deadline);
 
-/* From now on nobody new comes, and who is inside takes those who are here, or on their way here until that
- * time, and then waits for nobody any more. Any thread, while the listener lives. */
+/* From now on who is inside takes those who are here, or on their way here until that time, and then waits
+ * for nobody any more. While it waits nobody new comes, if it may become deaf for that. Any thread, while
+ * the listener lives. */
 void weft__listener_hurry(weft_listener *l, uint64_t until);
+
+/* Inside: is deaf no more, as who accepts waits for something else than a client. */
+void weft__listener_hear(weft_listener *l);
 
 #endif

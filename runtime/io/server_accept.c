@@ -33,6 +33,12 @@ static int take_place(struct weft__acceptor *a) {
       r = WEFT_ECLOSED;
       break;
     }
+    if (a->listener->deaf) {
+      weft__spin_unlock(&v->lock);
+      weft__listener_hear(a->listener);
+      weft__spin_lock(&v->lock);
+      continue;
+    }
     uint64_t by = v->closing ? v->close_by : WEFT__NEVER;
     r = weft__waitq_wait_until(&v->for_place, &v->lock, &a_place, v, by);
     weft__spin_lock(&v->lock);
