@@ -29,7 +29,8 @@
  * Writing. weft_write waits until the system has taken everything, so there is no buffer that grows
  * unseen. Several tasks may write: they take turns, first come, first served, and one's bytes never
  * come between another's. weft_write_buffered is for those who must not wait, and weft_drain then
- * is how they wait after all.
+ * is how they wait after all. It does not queue up either: its bytes go behind the write that is
+ * under way and before those that still wait for their turn.
  *
  * A write that was cut (cancel, timeout) may have sent a part. weft_write_counted and
  * weft_write_some say how much, and the caller may go on. After a weft_write or weft_writev that
@@ -174,12 +175,14 @@ int weft_wait_writable(weft_stream *s);
 /* Sends what the system takes at once and keeps a copy of the rest in the stream, which a task
  * of the runtime sends as soon as there is room. 0 says that it was accepted. WEFT_ENOBUFS when
  * more than WEFT_STREAM_MOST (weft_stream_set_write_limits) would be kept, WEFT_ENOMEM: then
- * nothing was. Errors of what was kept are answered by the next call that writes. [task]
+ * nothing was. Errors of what was kept are answered by the next call that writes; so is that there
+ * was no memory for that task: WEFT_ENOMEM, by the next weft_write_buffered, which takes nothing
+ * and tries again to have one. All other calls that write send what is kept themselves. [task]
  * [never suspends]. asyncio: StreamWriter.write */
 int weft_write_buffered(weft_stream *s, const void *buf, size_t len);
 
-/* When more than the high water mark is buffered, waits until no more than the low one is. 0, or
- * the error of the connection. WEFT_ECANCELED, WEFT_ECLOSED. [task] [suspends] [cancel point].
+/* When more than the high water mark is buffered, waits until no more than the low one is; and sends
+ * all of it where there is no task that does (weft_write_buffered). 0, or the error of the connection. WEFT_ECANCELED, WEFT_ECLOSED. [task] [suspends] [cancel point].
  * asyncio: StreamWriter.drain */
 int weft_drain(weft_stream *s);
 
@@ -205,7 +208,8 @@ bool weft_stream_can_shutdown_write(const weft_stream *s);
 /* ---- the beginning and the end ---- */
 
 /* A stream over a connected stream socket, a pipe or a terminal. On success the descriptor
- * belongs to the stream and has O_NONBLOCK, for all who share it. The caller closes the stream.
+ * belongs to the stream and has O_NONBLOCK, for all who share it, and SO_LINGER of more than 0
+ * seconds is off. The caller closes the stream.
  * WEFT_EPERM for a regular file or a directory (weft/file.h), WEFT_EBADF, WEFT_EINVAL,
  * WEFT_ENOMEM; WEFT_EPROTOTYPE for a socket of datagrams. [any thread] [never suspends].
  * asyncio: connect_accepted_socket, connect_read_pipe, connect_write_pipe */
@@ -260,8 +264,9 @@ int weft_stream_count(const weft_stream *s, weft_stream_counts *ret);
  *   keepalive  idle > 0: a peer that is silent for that many seconds is asked, every `interval`
  *              seconds, and given up after `count` questions (0: the system's); idle 0: off
  *   buffers    of the system, in bytes; 0 leaves one as it is
- *   linger     seconds that a close waits in the background for the peer to take what was sent,
- *              0 for a reset, -1 for the system's way
+ *   linger     0: a close resets the connection; -1: the system's way, which is that a close
+ *              returns at once and what was sent goes out in the background. WEFT_EINVAL for more:
+ *              Linux would stop the thread that closes, O_NONBLOCK or not
  * [any thread] [never suspends] */
 int weft_stream_set_nodelay(weft_stream *s, bool on);
 int weft_stream_set_keepalive(weft_stream *s, int idle, int interval, int count);

@@ -9,6 +9,7 @@
 #include "core/self.h"
 #include "io/addr.h"
 #include "io/listener.h"
+#include "io/stream.h"
 
 enum { BACKLOG = 128, MODES = 0777 };
 
@@ -126,6 +127,7 @@ int weft_listener_from_fd(weft_listener **ret, int fd) {
   if (r == 0) r = get_option(fd, SO_TYPE, &type);
   if (r < 0) return r;
   if (!listens || type != SOCK_STREAM) return WEFT_EINVAL;
+  weft__socket_unlinger(fd); /* what it accepts is as it is */
   int flags = weft__sys_fcntl(fd, F_GETFL, 0);
   r = flags < 0 ? flags : weft__sys_fcntl(fd, F_SETFL, flags | O_NONBLOCK);
   if (r < 0) return r;

@@ -59,6 +59,15 @@ int weft__stream_open(weft_stream **ret, int fd, enum weft__stream_kind kind, un
 
 /* ---- adopting ---- */
 
+void weft__socket_unlinger(int fd) {
+  struct linger l = {0};
+  socklen_t len = sizeof l;
+  int r = weft__sys_getsockopt(fd, SOL_SOCKET, SO_LINGER, &l, &len);
+  if (r < 0 || !l.l_onoff || l.l_linger == 0) return;
+  l = (struct linger){0};
+  (void)weft__sys_setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof l);
+}
+
 static int kind_of_file(int fd, enum weft__stream_kind *ret) {
   *ret = WEFT__STREAM_PIPE;
   if (weft__sim_net_owns(fd)) return 0;
@@ -80,6 +89,7 @@ static int kind_of(int fd, enum weft__stream_kind *ret) {
   len = sizeof listens;
   r = weft__sys_getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len);
   if (r < 0) return r;
+  weft__socket_unlinger(fd);
   *ret = WEFT__STREAM_SOCKET;
   return listens ? WEFT_EINVAL : 0;
 }

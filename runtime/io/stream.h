@@ -20,6 +20,10 @@ enum weft__stream_kind {
 int weft__stream_open(weft_stream **ret, int fd, enum weft__stream_kind kind, unsigned can,
                       const void *site);
 
+/* A socket that is adopted does not stop the thread that closes it, which Linux does for as long as SO_LINGER
+ * says, O_NONBLOCK or not. No time at all is left as it is: a reset. */
+void weft__socket_unlinger(int fd);
+
 /* ---- for servers (stream_finish.c), whose handlers use the stream meanwhile ---- */
 
 /* From now on a read that would have to wait answers 0, the end, where nothing was read since something

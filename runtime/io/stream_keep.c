@@ -1,7 +1,7 @@
 /* Buffered writes: what the system does not take at once is kept, and sent by a task of its own.
  *
  * That task is there only while something is kept. Where it cannot be had, or was cancelled, whoever writes,
- * drains or closes next sends what is kept.
+ * drains or closes next sends what is kept; and who would keep more is told, and then tries again to have one.
  */
 #include <string.h>
 
@@ -112,6 +112,7 @@ static struct weft__chunk *remove_sent(weft_stream *s, size_t n) {
     k->first = c->next;
     if (!k->first) {
       k->last = NULL;
+      k->unsent = 0;
       weft__and_u32(&s->flags, ~(uint32_t)WEFT__STREAM_KEPT);
     }
   } else {
@@ -151,9 +152,11 @@ struct sender {
   bool begun;
 };
 
-/* Nobody sends any more: who waits for that has to do it, or hears why it went wrong. Under the lock. */
-static void no_sender(weft_stream *s) {
+/* Nobody sends any more: who waits for that has to do it, or hears why it went wrong. why: there was no
+ * sender, though something is kept. Under the lock. */
+static void no_sender(weft_stream *s, int why) {
   s->kept.sending = false;
+  if (s->kept.first) s->kept.unsent = why;
   wake_all(&s->kept.drains);
   wake_all(&s->kept.flushes);
 }
@@ -168,7 +171,7 @@ static bool send_round(weft_stream *s, struct weft__task *t) {
   }
   weft__spin_lock(&s->kept.lock);
   bool again = r == 0 && s->kept.first;
-  if (!again) no_sender(s);
+  if (!again) no_sender(s, 0);
   weft__spin_unlock(&s->kept.lock);
   return again;
 }
@@ -186,7 +189,7 @@ static void sender_done(struct weft__owner *owner, struct weft__task *t) {
   weft_stream *s = me->s;
   if (!me->begun) {
     weft__spin_lock(&s->kept.lock);
-    no_sender(s);
+    no_sender(s, t->code == WEFT_ECANCELED ? 0 : WEFT_ENOMEM);
     weft__spin_unlock(&s->kept.lock);
   }
   weft__free(me);
@@ -221,9 +224,10 @@ static void have_sender(weft_stream *s, const void *site) {
   bool needed = s->kept.first && !s->kept.sending;
   if (needed) s->kept.sending = true;
   weft__spin_unlock(&s->kept.lock);
-  if (!needed || sender_start(s, site) == 0) return;
+  int r = needed ? sender_start(s, site) : 0;
+  if (r == 0) return;
   weft__spin_lock(&s->kept.lock);
-  no_sender(s);
+  no_sender(s, r);
   weft__spin_unlock(&s->kept.lock);
 }
 
@@ -256,6 +260,10 @@ static int keep(weft_stream *s, const char *buf, size_t len) {
   struct weft__stream_kept *k = &s->kept;
   weft__spin_lock(&k->lock);
   int r = weft__stream_write_refusal(s); /* with the lock: the closer has not looked yet */
+  if (r == 0 && k->unsent < 0) {
+    r = k->unsent;
+    k->unsent = 0;
+  }
   if (r == 0 && len > k->most - (k->bytes < k->most ? k->bytes : k->most)) r = WEFT_ENOBUFS;
   bool now = r == 0 && !k->first && weft_lock_try(&s->turn) == 0;
   if (r == 0 && !now) r = append(s, buf, len);
@@ -277,13 +285,18 @@ int weft_write_buffered(weft_stream *s, const void *buf, size_t len) {
 /* ---- draining ---- */
 
 /* Nobody sends: the caller does. */
-static int send_as_drainer(weft_stream *s, struct weft__task *t, size_t until) {
+static int send_as_drainer(weft_stream *s, struct weft__task *t) {
   int r = weft__turn_take(s, t);
   if (r < 0) return r;
   r = weft__stream_write_refusal(s);
-  if (r == 0) r = weft__stream_send_kept(s, until, false);
+  if (r == 0) r = weft__stream_send_kept(s, 0, false);
   weft_lock_release(&s->turn);
   return r;
+}
+
+/* Under the lock. What is below the mark goes out by itself, if there is who sends it. */
+static bool is_drained(const struct weft__stream_kept *k, bool all) {
+  return all ? k->bytes == 0 : !k->high && (k->sending || !k->first);
 }
 
 static int drain(weft_stream *s, struct weft__task *t, bool all) {
@@ -292,16 +305,15 @@ static int drain(weft_stream *s, struct weft__task *t, bool all) {
     weft__spin_lock(&k->lock);
     int r = weft__stream_write_refusal(s);
     if (r == WEFT_ESHUTDOWN) r = 0; /* all was sent before */
-    if (r < 0 || (all ? k->bytes == 0 : !k->high)) {
+    if (r < 0 || is_drained(k, all)) {
       weft__spin_unlock(&k->lock);
       return r;
     }
-    size_t until = all ? 0 : k->low_mark;
     if (k->sending) {
       r = weft__waitq_wait(all ? &k->flushes : &k->drains, &k->lock, &waits_for_drain, s);
     } else {
       weft__spin_unlock(&k->lock);
-      r = send_as_drainer(s, t, until);
+      r = send_as_drainer(s, t);
     }
     if (r < 0) return r;
   }

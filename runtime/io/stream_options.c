@@ -109,11 +109,12 @@ int weft_stream_set_buffers(weft_stream *s, int receive, int send) {
   return r;
 }
 
+/* More seconds would stop the worker that closes: close(2) waits for the peer even where nothing else does. */
 int weft_stream_set_linger(weft_stream *s, int seconds) {
-  if (seconds < -1) return WEFT_EINVAL;
+  if (seconds < -1 || seconds > 0) return WEFT_EINVAL;
   int fd = socket_enter(s);
   if (fd < 0) return fd;
-  struct linger l = {.l_onoff = seconds >= 0, .l_linger = seconds >= 0 ? seconds : 0};
+  struct linger l = {.l_onoff = seconds == 0};
   int r = weft__sys_setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof l);
   weft__descriptor_leave(s->d);
   return r;

@@ -75,6 +75,7 @@ struct weft__stream_kept {
   struct weft__spin lock; /* guards all of it */
   bool sending;           /* there is a task that sends it */
   bool high;              /* more than high_mark was there, and no less than low_mark since */
+  int unsent;             /* why there is no such task, for who keeps more next; or 0 */
   size_t bytes;
   size_t high_mark, low_mark, most;
   struct weft__chunk *first, *last;

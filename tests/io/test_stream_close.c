@@ -313,6 +313,7 @@ TASK_TEST(names_and_options_of_a_connection) {
   CHECK_INT(weft_stream_set_linger(a, 0), 0);
   CHECK_INT(weft_stream_set_linger(a, -1), 0);
   CHECK_INT(weft_stream_set_linger(a, -2), WEFT_EINVAL);
+  CHECK_INT(weft_stream_set_linger(a, 1), WEFT_EINVAL);
   int on = 0;
   socklen_t len = sizeof on;
   CHECK_INT(getsockopt(weft_stream_fd(a), SOL_SOCKET, SO_KEEPALIVE, &on, &len), 0);
@@ -322,6 +323,58 @@ TASK_TEST(names_and_options_of_a_connection) {
   CHECK_INT(on, 0);
   CHECK_INT(weft_stream_close(a), 0);
   CHECK_INT(weft_stream_close(b), 0);
+}
+
+static struct linger linger_of(weft_stream *s) {
+  struct linger l = {-1, -1};
+  socklen_t len = sizeof l;
+  CHECK_INT(getsockopt(weft_stream_fd(s), SOL_SOCKET, SO_LINGER, &l, &len), 0);
+  return l;
+}
+
+/* The kernel would stop the worker that closes it until the peer has taken all, or for that long. */
+TASK_TEST(a_socket_that_lingers_is_closed_at_once) {
+  if (counts_simulated()) weft_test_skip("a connection of the kernel");
+  static const int seconds[] = {20, 0};
+  for (int i = 0; i < 2; i++) {
+    int fds[2];
+    tcp_pair(fds);
+    struct linger l = {.l_onoff = 1, .l_linger = seconds[i]};
+    CHECK_INT(setsockopt(fds[0], SOL_SOCKET, SO_LINGER, &l, sizeof l), 0);
+    weft_stream *a = stream_of(fds[0]);
+    CHECK_INT(linger_of(a).l_onoff, seconds[i] == 0); /* a reset it may be */
+    char buf[8192] = {0};
+    while (weft_try_write(a, buf, sizeof buf) > 0) {}
+    weft_ns before = weft_now();
+    CHECK_INT(weft_stream_close(a), 0);
+    CHECK(weft_now() - before < weft_sec(15));
+    CHECK_INT(close(fds[1]), 0);
+  }
+}
+
+TASK_TEST(without_a_stream_nothing_is_done) {
+  weft_addr addr;
+  weft_stream_counts counts;
+  struct pair p = pair_open();
+  CHECK_INT(weft_stream_close(NULL), 0);
+  CHECK_INT(weft_stream_close_fn(NULL), 0);
+  CHECK_INT(weft_stream_abort(NULL), WEFT_EINVAL);
+  CHECK_INT(weft_stream_fd(NULL), WEFT_EINVAL);
+  CHECK_INT(weft_stream_peer(NULL, &addr), WEFT_EINVAL);
+  CHECK_INT(weft_stream_local(NULL, &addr), WEFT_EINVAL);
+  CHECK_INT(weft_stream_peer(p.a, NULL), WEFT_EINVAL);
+  CHECK_INT(weft_stream_count(NULL, &counts), WEFT_EINVAL);
+  CHECK_INT(weft_stream_count(p.a, NULL), WEFT_EINVAL);
+  CHECK_INT(weft_stream_set_nodelay(NULL, true), WEFT_EINVAL);
+  CHECK_INT(weft_stream_set_keepalive(NULL, 1, 1, 1), WEFT_EINVAL);
+  CHECK_INT(weft_stream_set_buffers(NULL, 1, 1), WEFT_EINVAL);
+  CHECK_INT(weft_stream_set_linger(NULL, 0), WEFT_EINVAL);
+  CHECK_INT(weft_stream_from_fd(NULL, 0), WEFT_EINVAL);
+  CHECK_INT(weft_flush(NULL), WEFT_EINVAL);
+  CHECK(!weft_stream_is_closing(NULL));
+  CHECK(!weft_stream_can_shutdown_write(NULL));
+  CHECK_UINT(weft_stream_overrun(NULL), 0);
+  pair_close(&p);
 }
 
 /* ---- outside ---- */
@@ -463,6 +516,8 @@ int main(int argc, char **argv) {
       cmocka_unit_test(pipes_are_streams_of_one_direction),
       cmocka_unit_test(a_pipe_whose_reader_has_gone),
       cmocka_unit_test(names_and_options_of_a_connection),
+      cmocka_unit_test(a_socket_that_lingers_is_closed_at_once),
+      cmocka_unit_test(without_a_stream_nothing_is_done),
       cmocka_unit_test(outside_a_task_nothing_waits),
       cmocka_unit_test(a_stream_in_two_runs),
       cmocka_unit_test(in_a_child_of_fork_every_call_is_echild),

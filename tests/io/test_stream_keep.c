@@ -83,6 +83,20 @@ TASK_TEST(buffered_and_waiting_writes_keep_their_order) {
   pair_close(&p);
 }
 
+struct large_write {
+  weft_stream *s;
+  size_t len;
+};
+
+static int write_large(void *arg) {
+  const struct large_write *w = arg;
+  char *buf = malloc(w->len);
+  fill_bytes(buf, 0, w->len);
+  int r = weft_write(w->s, buf, w->len);
+  free(buf);
+  return r;
+}
+
 static int write_more(void *arg) {
   weft_stream *s = arg;
   return write_text(s, "the end");
@@ -288,6 +302,65 @@ TASK_TEST(without_memory_nothing_is_accepted) {
   pair_close(&p);
 }
 
+/* Fills the socket, and keeps some more for which there is no task that sends it. */
+static size_t keep_without_a_sender(weft_stream *s) {
+  static char buf[1 << 16];
+  size_t at = 0;
+  ssize_t n;
+  do {
+    fill_bytes(buf, at, sizeof buf);
+    n = weft_try_write(s, buf, sizeof buf);
+    if (n > 0) at += (size_t)n;
+  } while (n > 0);
+  CHECK_INT(n, WEFT_EAGAIN);
+  fill_bytes(buf, at, 1000);
+  weft__memory_fail(WEFT__MEMORY_OWN, 2, false); /* the first is to keep it */
+  CHECK_INT(weft_write_buffered(s, buf, 1000), 0);
+  weft__memory_fail_end();
+  return at + 1000;
+}
+
+TASK_TEST(what_nobody_sends_a_drain_sends) {
+  if (counts_simulated()) weft_test_skip("a socket that takes nothing until it is read");
+  struct pair p = pair_open();
+  size_t all = keep_without_a_sender(p.a);
+  struct drainer d = {.s = p.a};
+  weft_task t = spawn_parked(drain_it, &d); /* below the high mark */
+  read_pattern(p.b, 0, all);
+  CHECK_INT(weft_await(t), 0);
+  CHECK_UINT(kept(p.a), 0);
+  pair_close(&p);
+}
+
+TASK_TEST(that_nobody_sends_is_told_to_the_next_who_buffers) {
+  if (counts_simulated()) weft_test_skip("a socket that takes nothing until it is read");
+  struct pair p = pair_open();
+  size_t all = keep_without_a_sender(p.a);
+  CHECK_INT(weft_write_buffered(p.a, "x", 1), WEFT_ENOMEM);
+  CHECK_UINT(kept(p.a), 1000);
+  CHECK_INT(weft_write_buffered(p.a, "end", 3), 0); /* now there is one */
+  read_pattern(p.b, 0, all);
+  CHECK(expect_bytes(p.b, "end"));
+  CHECK_INT(weft_flush(p.a), 0);
+  CHECK_INT(weft_write_buffered(p.a, "x", 1), 0);
+  CHECK(expect_bytes(p.b, "x"));
+  pair_close(&p);
+}
+
+/* As the header says: a buffered write waits for no turn. */
+TASK_TEST(a_buffered_write_passes_those_who_wait_for_their_turn) {
+  struct pair p = pair_open();
+  struct large_write first = {.s = p.a, .len = MUCH};
+  weft_task a = spawn_parked(write_large, &first);
+  weft_task b = spawn_parked(write_more, p.a);
+  CHECK_INT(weft_write_buffered(p.a, "between, ", 9), 0);
+  read_pattern(p.b, 0, MUCH);
+  CHECK(expect_bytes(p.b, "between, the end"));
+  CHECK_INT(weft_await(a), 0);
+  CHECK_INT(weft_await(b), 0);
+  pair_close(&p);
+}
+
 /* ---- the end ---- */
 
 static int close_it(void *arg) {
@@ -382,6 +455,9 @@ int main(int argc, char **argv) {
       cmocka_unit_test(IO6_a_drain_after_the_connection_is_lost_says_so),
       cmocka_unit_test(IO6_a_drain_of_a_stream_that_is_aborted_ends),
       cmocka_unit_test(without_memory_nothing_is_accepted),
+      cmocka_unit_test(what_nobody_sends_a_drain_sends),
+      cmocka_unit_test(that_nobody_sends_is_told_to_the_next_who_buffers),
+      cmocka_unit_test(a_buffered_write_passes_those_who_wait_for_their_turn),
       cmocka_unit_test(IO7_a_close_flushes),
       cmocka_unit_test(IO7_an_abort_drops),
       cmocka_unit_test(a_cut_close_closes_all_the_same),
