@@ -17,6 +17,7 @@
 
 #include "base/atomics.h"
 #include "base/check.h"
+#include "base/sys.h"
 
 /* One who waits. */
 struct weft__room {
@@ -31,6 +32,13 @@ void weft__room_made_slow(void);
 /* A descriptor was closed; or those who wait for room have another reason to look. Any thread. */
 static inline void weft__room_made(void) {
   if (weft__unlikely(weft__load_acquire_u32(&weft__room_waiters) != 0)) weft__room_made_slow();
+}
+
+/* Closes it, and says so. As weft__sys_close. */
+static inline int weft__close(int fd) {
+  int r = weft__sys_close(fd);
+  weft__room_made();
+  return r;
 }
 
 /* Before the try. */

@@ -1,6 +1,7 @@
 /* One socket on its way to one address. It is a stream from the beginning, so that its descriptor is in one
  * poll set and stays there. */
 #include "io/connect.h"
+#include "core/room.h"
 #include "io/addr.h"
 
 #include <netinet/in.h>
@@ -59,7 +60,7 @@ static int begin(weft_stream **ret, const weft_addr *addr, const weft_addr *loca
   int r = way == WEFT_EINPROGRESS ? 0 : way;
   if (r == 0)
     r = weft__stream_open(ret, fd, WEFT__STREAM_SOCKET, way == 0 ? WEFT__CAN_WRITE : 0, site);
-  if (r < 0) weft__sys_close(fd);
+  if (r < 0) weft__close(fd);
   return r < 0 ? r : way;
 }
 

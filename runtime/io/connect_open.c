@@ -7,6 +7,7 @@
 #include "aio/sync.h"
 #include "base/memory.h"
 #include "base/sys.h"
+#include "core/room.h"
 #include "io/connect.h"
 #include "io/resolve.h"
 #include "io/stream.h"
@@ -114,11 +115,11 @@ static int open_both(weft_stream **ret_a, weft_stream **ret_b, const int fds[2],
                      enum weft__stream_kind kind, const unsigned can[2], const void *site) {
   weft_stream *a;
   int r = weft__stream_open(&a, fds[0], kind, can[0], site);
-  if (r < 0) weft__sys_close(fds[0]);
+  if (r < 0) weft__close(fds[0]);
   if (r == 0 && (r = weft__stream_open(ret_b, fds[1], kind, can[1], site)) < 0)
     weft_stream_close(a);
   if (r < 0)
-    weft__sys_close(fds[1]);
+    weft__close(fds[1]);
   else
     *ret_a = a;
   return r;

@@ -8,6 +8,7 @@
 #include "aio/sync.h"
 #include "base/memory.h"
 #include "base/sys.h"
+#include "core/room.h"
 #include "io/addr.h"
 
 /* ---- receiving ---- */
@@ -223,7 +224,7 @@ int weft_datagram_open(weft_datagram **ret, const weft_datagram_opts *opts) {
     return 0;
   }
   if (file.made) weft__sock_file_remove(&file, o->local);
-  (void)weft__sys_close(fd);
+  (void)weft__close(fd);
   return r;
 }
 
@@ -235,13 +236,13 @@ int weft_datagram_pair(weft_datagram *ret[2]) {
   int r = weft__sys_socketpair(AF_UNIX, AS_OURS, 0, fds);
   if (r < 0) return r;
   r = adopt(&pair[0], fds[0], AF_UNIX, WEFT__DATAGRAM_CONNECTED, site);
-  if (r < 0) (void)weft__sys_close(fds[0]);
+  if (r < 0) (void)weft__close(fds[0]);
   if (r == 0) {
     r = adopt(&pair[1], fds[1], AF_UNIX, WEFT__DATAGRAM_CONNECTED, site);
     if (r < 0) (void)weft_datagram_close(pair[0]);
   }
   if (r < 0) {
-    (void)weft__sys_close(fds[1]);
+    (void)weft__close(fds[1]);
     return r;
   }
   ret[0] = pair[0];

@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "base/sys.h"
+#include "core/room.h"
 #include "core/self.h"
 #include "io/fs.h"
 
@@ -23,7 +24,7 @@ int weft__file_enter(weft_file *f) {
 void weft__file_leave(weft_file *f) {
   uint32_t before = weft__sub_u32(&f->calls, WEFT__FILE_CALL);
   if (weft__likely(before >= 2 * WEFT__FILE_CALL)) return;
-  (void)weft__sys_close(f->fd);
+  (void)weft__close(f->fd);
   weft__free(f);
 }
 
@@ -55,7 +56,7 @@ int weft__file_open_fd(const char *path, int flags, mode_t mode, bool *ret_regul
   if (fd < 0) return fd;
   int r = weft__file_check(fd, ret_regular);
   if (r < 0) {
-    (void)weft__sys_close(fd);
+    (void)weft__close(fd);
     return r;
   }
   int now = weft__sys_fcntl(fd, F_GETFL, 0);
@@ -140,7 +141,7 @@ struct closing {
 
 static int close_it(void *arg) {
   struct closing *c = arg;
-  c->code = weft__sys_close(c->fd);
+  c->code = weft__close(c->fd);
   return 0;
 }
 

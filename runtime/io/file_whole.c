@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/sys.h"
+#include "core/room.h"
 #include "core/self.h"
 #include "io/file.h"
 #include "io/fs.h"
@@ -61,7 +62,7 @@ static int read_whole(void *arg) {
   int e = weft__sys_fstat(fd, &st);
   if (e == 0 && S_ISDIR(st.st_mode)) e = WEFT_EISDIR;
   if (e == 0) e = read_to_end(r, fd, st.st_size > 0 ? (size_t)st.st_size : 0);
-  (void)weft__sys_close(fd);
+  (void)weft__close(fd);
   return e;
 }
 

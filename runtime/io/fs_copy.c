@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "base/sys.h"
+#include "core/room.h"
 #include "core/self.h"
 #include "io/file.h"
 #include "io/fs.h"
@@ -89,7 +90,7 @@ static int copy_slice(void *arg) {
 
 static int clean_up(void *arg) {
   struct copy *c = arg;
-  if (c->fd >= 0) (void)weft__sys_close(c->fd);
+  if (c->fd >= 0) (void)weft__close(c->fd);
   if (c->begun) weft__place_abandon(&c->place);
   return 0;
 }

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/sys.h"
 #include "core/resource.h"
+#include "core/room.h"
 #include "io/fs.h"
 
 /* About two thousand names of usual length. */
@@ -88,7 +89,7 @@ static int open_it(void *arg) {
   n->fd = weft__sys_openat(AT_FDCWD, o->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
   if (n->fd < 0) return n->fd;
   int r = fill(n);
-  if (r < 0) (void)weft__sys_close(n->fd);
+  if (r < 0) (void)weft__close(n->fd);
   return r < 0 ? r : 0;
 }
 
@@ -176,7 +177,7 @@ int weft_dir_close(weft_dir *d) {
   if (weft__in_child()) return WEFT_ECHILD;
   if (!take(d)) return WEFT_EBUSY;
   weft__resource_close(&d->resource);
-  (void)weft__sys_close(d->names.fd);
+  (void)weft__close(d->names.fd);
   weft__free(d);
   return 0;
 }

@@ -7,6 +7,7 @@
 #include <weft/task.h>
 
 #include "base/sys.h"
+#include "core/room.h"
 #include "core/self.h"
 #include "io/fs.h"
 
@@ -87,14 +88,14 @@ int weft__place_begin(struct weft__place *p) {
 }
 
 void weft__place_abandon(struct weft__place *p) {
-  if (p->fd >= 0) (void)weft__sys_close(p->fd);
+  if (p->fd >= 0) (void)weft__close(p->fd);
   (void)weft__sys_unlinkat(AT_FDCWD, p->temp, 0);
 }
 
 static int finish(struct weft__place *p) {
   int r = p->set_mode ? weft__sys_fchmod(p->fd, p->mode) : 0;
   if (r == 0 && !p->opts.no_sync) r = weft__sys_fsync(p->fd);
-  int e = weft__sys_close(p->fd);
+  int e = weft__close(p->fd);
   p->fd = -1;
   return r < 0 ? r : e == WEFT_EINTR ? 0 : e;
 }
@@ -113,7 +114,7 @@ static int sync_directory(struct weft__place *p) {
   int fd = weft__sys_openat(AT_FDCWD, p->temp, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
   if (fd < 0) return fd == WEFT_EACCES ? 0 : fd; /* it may be written in and not read */
   int r = weft__sys_fsync(fd);
-  (void)weft__sys_close(fd);
+  (void)weft__close(fd);
   return r == WEFT_EINVAL ? 0 : r; /* of a file system that has no such thing */
 }
 

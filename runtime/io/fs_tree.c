@@ -10,6 +10,7 @@
 
 #include "base/memory.h"
 #include "base/sys.h"
+#include "core/room.h"
 #include "core/self.h"
 #include "io/fs.h"
 
@@ -59,7 +60,7 @@ static int descend(struct tree *t, const char *name) {
 static void drop_level(struct tree *t) {
   struct level *l = t->level;
   t->level = l->up;
-  (void)weft__sys_close(l->names.fd);
+  (void)weft__close(l->names.fd);
   weft__free(l);
 }
 

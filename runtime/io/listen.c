@@ -51,7 +51,7 @@ static int open_socket(int *ret, const weft_addr *a, const weft_listen_opts *o,
     if (r < 0) weft__sock_file_remove(file, a);
   }
   if (r < 0) {
-    weft__sys_close(fd);
+    weft__close(fd);
     return r;
   }
   *ret = fd;
@@ -68,10 +68,7 @@ static int get_option(int fd, int name, int *ret) {
 /* Nobody is inside any more. */
 static void gone(void *owner) {
   weft_listener *l = owner;
-  if (l->kept >= 0) {
-    weft__sys_close(l->kept);
-    weft__room_made();
-  }
+  if (l->kept >= 0) weft__close(l->kept);
   weft__free(l);
 }
 
@@ -111,7 +108,7 @@ int weft_listen(weft_listener **ret, const weft_addr *a, const weft_listen_opts 
                     __builtin_return_address(0));
   if (r < 0) {
     weft__sock_file_remove(&file, a);
-    weft__sys_close(fd);
+    weft__close(fd);
     return r;
   }
   (*ret)->alone = !o->reuse_port && weft_addr_family(a) != AF_UNIX;

@@ -8,6 +8,7 @@
 #include "base/sys.h"
 #include "core/deadline.h"
 #include "core/park.h"
+#include "core/room.h"
 #include "core/worker.h"
 
 /* ---- references ---- */
@@ -24,7 +25,7 @@ void weft__process_unref(struct weft_process *p) {
   weft__spin_unlock(&p->lock);
   if (!last) return;
   if (p->ends) weft__descriptor_free(p->ends);
-  if (p->pidfd >= 0) weft__sys_close(p->pidfd);
+  if (p->pidfd >= 0) weft__close(p->pidfd);
   weft__free(p);
 }
 

@@ -10,6 +10,7 @@
 #include <weft/offload.h>
 
 #include "base/sys.h"
+#include "core/room.h"
 #include "core/worker.h"
 #include "io/process.h"
 #include "io/stream.h"
@@ -48,7 +49,7 @@ static int open_pipe(struct start *s, int i, const void *site) {
   if (r >= 0)
     r = weft__stream_open(&s->p->stream[i], ours, WEFT__STREAM_PIPE, in ? WEFT__CAN_WRITE : 0,
                           site);
-  if (r < 0) weft__sys_close(ours);
+  if (r < 0) weft__close(ours);
   s->p->piped[i] = r >= 0;
   return r < 0 ? r : 0;
 }
@@ -77,7 +78,7 @@ static int prepare(struct start *s, const void *site) {
 
 static void close_own(struct start *s) {
   for (int i = 0; i < WEFT__STDIO; i++)
-    if (s->own[i] >= 0) weft__sys_close(s->own[i]);
+    if (s->own[i] >= 0) weft__close(s->own[i]);
 }
 
 /* ---- the actions of the child ---- */

@@ -6,6 +6,7 @@
 #include <weft/errors.h>
 
 #include "base/sys.h"
+#include "core/room.h"
 
 static int look(const char *path, struct stat *ret) {
   return weft__sys_fstatat(AT_FDCWD, path, ret, AT_SYMLINK_NOFOLLOW);
@@ -16,7 +17,7 @@ static int answers(const weft_addr *a) {
   int fd = weft__sys_socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return fd;
   int r = weft__sys_connect(fd, &weft__sa(a)->any, a->len);
-  weft__sys_close(fd);
+  weft__close(fd);
   if (r == WEFT_ECONNREFUSED) return 0;
   return r == WEFT_ENOENT ? 0 : 1;
 }

@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "base/mutex.h"
 #include "base/sys.h"
+#include "core/room.h"
 #include "core/self.h"
 #include "io/stream.h"
 
@@ -38,7 +39,7 @@ static void put_back(void) {
   while (c) {
     struct changed *next = c->next;
     (void)weft__sys_fcntl(c->fd, F_SETFL, c->flags);
-    weft__sys_close(c->fd);
+    weft__close(c->fd);
     weft__free(c);
     c = next;
   }
@@ -119,7 +120,7 @@ static int open_standard(weft_stream **ret, int fd, int way, const void *site) {
   if (own < 0) return own;
   unsigned can = way == O_RDONLY ? WEFT__CAN_READ : WEFT__CAN_WRITE;
   r = weft__stream_open(ret, own, kind_of(&st), can, site);
-  if (r < 0) weft__sys_close(own);
+  if (r < 0) weft__close(own);
   return r;
 }
 

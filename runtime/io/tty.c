@@ -15,6 +15,7 @@
 
 #include "base/mutex.h"
 #include "base/sys.h"
+#include "core/room.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of those who write the table */
 static struct changed {
@@ -66,7 +67,7 @@ static int note(struct changed **ret, int fd, dev_t device) {
 
 static void forget(struct changed *c) {
   weft__store_release_u32(&c->ready, 0);
-  weft__sys_close(c->fd);
+  weft__close(c->fd);
 }
 
 static int set_mode(int fd, dev_t device, enum weft_tty_mode mode) {
