@@ -15,7 +15,7 @@ struct plan {
   weft_addr *addrs;
   unsigned n;
   weft_listen_opts listen;
-  bool any;       /* of this machine: what of it there is not is left out */
+  bool any;       /* of several that mean one: those that this machine has not are left out */
   bool same_port; /* one that is free for the first of them is taken for all */
 };
 
@@ -34,6 +34,7 @@ static int look_up(struct plan *p, const char *host, int port) {
   int n = weft_getaddrinfo(p->addrs, MOST, host, NULL, NULL);
   if (n < 0) return n;
   p->n = n < MOST ? (unsigned)n : MOST;
+  p->any = true; /* "localhost" may be ::1, too, where IPv6 is off */
   int r = 0;
   for (unsigned i = 0; i < p->n && r == 0; i++) r = weft_addr_set_port(&p->addrs[i], port);
   return r;

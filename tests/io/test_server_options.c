@@ -38,6 +38,37 @@ TASK_TEST(a_host_is_a_number_or_a_name) {
   end_server(v);
 }
 
+/* "localhost" as ::1 and 127.0.0.1 where IPv6 is off. */
+TASK_TEST(addresses_of_a_name_that_are_not_there_are_left_out) {
+  static const int codes[] = {WEFT_EADDRNOTAVAIL, WEFT_EAFNOSUPPORT};
+  weft_server *v = NULL;
+  weft_addr at;
+  resolver_begin();
+  resolver.naddresses = 2;
+  CHECK_INT(weft_addr_parse(&resolver.addresses[0], "127.0.0.2", 0), 0);
+  CHECK_INT(weft_addr_parse(&resolver.addresses[1], "127.0.0.3", 0), 0);
+  for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+    for (uint64_t nth = 1; nth <= 2; nth++) {
+      weft__sys_fail(WEFT__SYS_bind, nth, codes[i], false);
+      CHECK_INT(start(&v, &(weft_serve_opts){.host = "addresses.test"}), 0);
+      weft__sys_clear();
+      CHECK_INT(weft_server_addr(v, 1, &at), WEFT_EINVAL);
+      CHECK_INT(weft_server_addr(v, 0, &at), 0);
+      weft_stream *client = dial(&at);
+      ask(client, "here");
+      hang_up(client);
+      end_server(v);
+    }
+  v = NULL;
+  weft__sys_fail(WEFT__SYS_bind, 1, WEFT_EADDRNOTAVAIL, true);
+  CHECK_INT(start(&v, &(weft_serve_opts){.host = "addresses.test"}), WEFT_EADDRNOTAVAIL);
+  weft__sys_fail(WEFT__SYS_bind, 1, WEFT_EACCES, false); /* not for want of it */
+  CHECK_INT(start(&v, &(weft_serve_opts){.host = "addresses.test"}), WEFT_EACCES);
+  weft__sys_clear();
+  CHECK_PTR(v, NULL);
+  resolver_end();
+}
+
 static int start_by_name(void *name) {
   weft_server *v = NULL;
   return start(&v, &(weft_serve_opts){.host = name});
@@ -223,6 +254,7 @@ static void handlers_that_work_run_on_every_worker(void **state) {
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_host_is_a_number_or_a_name),
+      cmocka_unit_test(addresses_of_a_name_that_are_not_there_are_left_out),
       cmocka_unit_test(a_name_that_is_not_found_is_refused),
       cmocka_unit_test(a_deadline_ends_the_search_for_a_name),
       cmocka_unit_test(without_a_host_all_addresses_have_the_same_port),
