@@ -39,7 +39,8 @@ typedef enum weft_report_kind {
   WEFT_REPORT_THREAD,   /* debug mode: a call from the wrong thread */
   WEFT_REPORT_MUTEX,    /* debug mode: a task suspends while it holds a mutex */
   WEFT_REPORT_OPEN, /* debug mode: a resource is open when the run ends, a scope when its task does */
-  WEFT_REPORT_PAUSE, /* a listener has no descriptors left, and accepts when there are some again */
+  WEFT_REPORT_PAUSE, /* a listener has no descriptors left, and accepts when there are some again; or
+                        handlers of a server have no stacks, and begin when there are */
   WEFT_REPORT_HANDLER, /* the handler of a server has failed */
 } weft_report_kind;
 

@@ -21,11 +21,17 @@
  *
  * Out of descriptors (or memory for one more), nothing is dropped and nothing spins: accepting
  * pauses, which is reported once (weft/report.h), and goes on as soon as weft has closed a descriptor,
- * or after a tenth of a second. Clients wait in the kernel's queue meanwhile. A connection that its
+ * or after a tenth of a second. Clients wait in the kernel's queue meanwhile. A connection whose
+ * handler gets no stack waits, too, with the same report, and is tried ten times a second. (Without
+ * memory even for that it is closed, which is reported as a handler's failure.) A connection that its
  * client has given up before it was accepted is skipped.
  *
  * The end of a server, in phases (weft_server_shutdown):
- *   1. It stops to listen. Who is connected, or is being connected, by then is still served.
+ *   1. It stops to listen. Who is connected, or is being connected, by then is still served: while the
+ *      server waits for those, for a twentieth of a second at most, the kernel drops requests for new
+ *      connections, and clients that ask again are refused. Not where others have the same clients: a
+ *      socket that was given (weft_listener_from_fd), or a port that is shared (.reuse_port); there,
+ *      and while connections wait for a place (.max_conns), new ones come until the close.
  *   2. Every handler is told: weft_stopping() is true in it, and in all that it has started, and
  *      weft_stop_wait returns. And a read of its connection that would have to wait answers 0, the
  *      end, when the handler has read nothing since it last wrote: so a loop that reads a request and
@@ -75,7 +81,8 @@ typedef struct weft_listen_opts {
 int weft_listen(weft_listener **ret, const weft_addr *addr, const weft_listen_opts *opts);
 
 /* A listener of a socket that listens already: inherited, or made by other means. It becomes
- * non-blocking and, on success only, belongs to the listener; a Unix socket's file is left alone.
+ * non-blocking and, on success only, belongs to the listener; a Unix socket's file is left alone, and
+ * so is what other processes have of the socket: they go on to accept when this listener is closed.
  * 0; WEFT_EINVAL for a socket that does not listen or is of another family; WEFT_ENOTSOCK,
  * WEFT_EBADF; WEFT_ENOMEM. [any thread] [never suspends]. asyncio: sock= of start_server */
 int weft_listener_from_fd(weft_listener **ret, int fd);
@@ -146,8 +153,8 @@ typedef struct weft_server_report {
 /* Where to listen is said by one of host and port, path, addrs, listener. Every field may be left
  * zero. */
 typedef struct weft_serve_opts {
-  const char *host;       /* a number or a name, which is looked up: all its addresses; default: all
-                               of this machine, IPv4 and IPv6 */
+  const char *host;       /* a number or a name, which is looked up: all its addresses that this
+                               machine has; default: all of it, IPv4 and IPv6 */
   int port;               /* 0: one that is free, the same for all addresses */
   const char *path;       /* a Unix socket's file */
   const weft_addr *addrs; /* these addresses, naddrs of them */

@@ -46,6 +46,7 @@ static weft_call soon(struct weft__worker *w, weft_fn fn, void *arg, const void 
 
 /* No memory for its timer: it ends before it began, and who made it says so. */
 static int give_up(struct weft__worker *w, struct weft__task *t) {
+  weft__store_relaxed_ptr(&t->owner, NULL);
   weft__store_relaxed_u32(&t->watched, 0);
   weft__task_finish(w, t, WEFT_ENOMEM);
   weft__task_unref(&w->rt->tasks, &w->cache, t, 1);
@@ -68,21 +69,24 @@ static int arm(struct weft__worker *w, struct weft__task *t, weft__ticket ticket
   return 0;
 }
 
+int weft__push_unstarted_at(struct weft__worker *w, struct weft__task *t, uint64_t when) {
+  t->odd |= WEFT__FRESH;
+  weft__waits_for(t, &its_time, NULL);
+  weft__ticket ticket;
+  if (weft__claim_schedule(&t->word, &ticket)) return arm(w, t, ticket, when);
+  /* It, or all tasks, were cancelled: it ends as one of them. */
+  t->odd &= (uint8_t)~WEFT__FRESH;
+  weft__push_unstarted(w, t);
+  return 0;
+}
+
 static weft_call at(struct weft__worker *w, uint64_t when, weft_fn fn, void *arg,
                     const void *site) {
   struct weft__task *t;
   int r = make(w, fn, arg, site, &t);
   if (r < 0) return failed(r);
   weft_task h = weft__handle(t, weft__load_relaxed_u64(&t->word));
-  t->odd |= WEFT__FRESH;
-  weft__waits_for(t, &its_time, NULL);
-  weft__ticket ticket;
-  if (weft__claim_schedule(&t->word, &ticket)) {
-    r = arm(w, t, ticket, when);
-  } else { /* all tasks are being cancelled: it ends as one of them */
-    t->odd &= (uint8_t)~WEFT__FRESH;
-    weft__push_unstarted(w, t);
-  }
+  r = weft__push_unstarted_at(w, t, when);
   return r < 0 ? failed(r) : (weft_call){h.slot_, h.key_, 0};
 }
 

@@ -17,6 +17,10 @@ int weft__spawn_apply(struct weft__task *t, const weft_spawn_opts *opts);
 int weft__spawn_make(struct weft__worker *w, weft_fn fn, void *arg, const weft_spawn_opts *opts,
                      struct weft__owner *owner, const void *site, struct weft__task **ret);
 
+/* The same, but it begins at that time, or ends before as a cancelled one; nobody may consume its handle. 0;
+ * WEFT_ENOMEM without memory for the timer: then it has ended, and its owner was not told. */
+int weft__push_unstarted_at(struct weft__worker *w, struct weft__task *t, uint64_t when);
+
 /* A task for rt from a thread that is none of its workers; the caller holds rt (weft__runtime_hold). The
  * owner is told of its end and then drops the handle's reference. *ret, unless NULL, names it before it may
  * run, for who cancels it. 0, WEFT_ENOMEM, WEFT_EBUSY. */

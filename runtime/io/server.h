@@ -28,11 +28,12 @@
 struct weft__conn {
   weft_server *server;
   weft_stream *stream;      /* until it is closed; then NULL, by the handler, under the lock */
-  struct weft__task *task;  /* constant */
+  struct weft__task *task;  /* a later one when it got no stack; under the lock */
   struct weft__list link;   /* in conns; under the lock */
   enum weft_server_end end; /* how far the shutdown has come with it, or 0; under the lock */
   unsigned cut;             /* its place in the report's list plus one, or 0; under the lock */
   bool dropped;             /* by the server; under the lock */
+  bool late;                /* it got no stack at first; its maker's, then the handler's */
   socklen_t peer_len;       /* constant, as peer: as much of the address as there is room for */
   struct sockaddr_in6 peer;
 };
@@ -70,6 +71,7 @@ struct weft_server {
   bool shutting;          /* a shutdown is in progress */
   bool serving;           /* a task is in weft_server_serve */
   bool forsaken;          /* the last one to end frees it */
+  bool starved;           /* handlers got no stack, and that was reported */
   int error;              /* why an acceptor has ended by itself, or 0 */
   struct weft__list conns;
   struct weft__waitq for_place;

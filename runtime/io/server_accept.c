@@ -131,12 +131,16 @@ static bool is_expected(int code) {
   return code == WEFT_EAGAIN || code == WEFT_ECLOSED || code == WEFT_ECANCELED;
 }
 
-static void report_end(const weft_server *v, weft_listener *l, int code) {
+/* It is the server's error, too. */
+static void report_end(weft_server *v, weft_listener *l, int code) {
   weft_report r = {.kind = WEFT_REPORT_HANDLER, .code = code, .object = v, .object_kind = "server"};
   char text[WEFT_ADDR_TEXT];
   weft_addr_format(&l->addr, text, sizeof text);
   weft__report(weft__self()->rt, NULL, &r, "accepting at %s ends: %s (%s)", text,
                weft_strerror(code), weft_err_name(code));
+  weft__spin_lock(&v->lock);
+  if (v->error == 0) v->error = code;
+  weft__spin_unlock(&v->lock);
 }
 
 static int run(void *arg) {
@@ -149,12 +153,7 @@ static int run(void *arg) {
   }
   if (!weft__self()) return r;
   (void)weft_listener_close(a->listener);
-  if (!is_expected(r)) {
-    report_end(v, a->listener, r);
-    weft__spin_lock(&v->lock);
-    if (v->error == 0) v->error = r;
-    weft__spin_unlock(&v->lock);
-  }
+  if (!is_expected(r)) report_end(v, a->listener, r);
   return 0;
 }
 
@@ -162,7 +161,8 @@ void weft__acceptor_done(struct weft__owner *owner, struct weft__task *t) {
   weft_server *v = weft__container_of(owner, weft_server, acceptors);
   struct weft__acceptor *a = t->arg;
   struct weft__worker *w = weft__self();
-  (void)weft_listener_close(a->listener); /* it may never have begun */
+  (void)weft_listener_close(a->listener);                          /* it may never have begun */
+  if (t->code == WEFT_ENOMEM) report_end(v, a->listener, t->code); /* without a stack */
   weft__free(a->spare);
   a->spare = NULL;
   weft__spin_lock(&v->lock);

@@ -1,4 +1,6 @@
 /* Accepting without descriptors, and other ways not to be served at once. */
+#include <fcntl.h>
+
 #include "base/memory.h"
 #include "server_test.h"
 
@@ -65,6 +67,24 @@ TASK_TEST(SV4_a_descriptor_that_is_closed_ends_the_pause) {
   pair_close(&other);
   CHECK_INT(weft_await(t), 1);
   if (weft_simulated()) CHECK(weft_now() - before < weft_ms(100));
+  close_both(client, a.s);
+  CHECK_INT(weft_listener_free(a.l), 0);
+}
+
+TASK_TEST(SV4_a_file_that_is_closed_ends_the_pause) {
+  count_pauses();
+  struct accepted a = {.l = listen_here(NULL)};
+  weft_addr at = addr_of(a.l);
+  weft_file *f = NULL;
+  CHECK_INT(weft_file_open(&f, "/dev/null", O_RDONLY, 0), 0);
+  weft_stream *client = dial(&at);
+  weft__sys_fail(WEFT__SYS_accept4, 1, WEFT_EMFILE, true);
+  weft_task t = spawn_parked(accept_into, &a);
+  weft_ns before = weft_now();
+  weft__sys_clear();
+  CHECK_INT(weft_file_close(f), 0);
+  CHECK_INT(weft_await(t), 1);
+  if (weft_simulated()) CHECK(weft_now() - before < weft_ms(90));
   close_both(client, a.s);
   CHECK_INT(weft_listener_free(a.l), 0);
 }
@@ -167,15 +187,70 @@ TASK_TEST(a_connection_for_which_there_is_no_memory_is_not_dropped) {
   end_server(v);
 }
 
+/* ---- stacks ---- */
+
+/* A size of its own mapping, which nobody else has had. */
+enum { LARGE_STACK = 16 << 20 };
+
+TASK_TEST(a_connection_whose_handler_gets_no_stack_is_served_when_there_is_one) {
+  enum { CLIENTS = 3 };
+  struct latch begun = {0};
+  count_pauses();
+  weft_server *v = serve_here(echo_all, &begun, (weft_serve_opts){.stack_size = LARGE_STACK});
+  weft_addr at = addr_of_server(v);
+  weft_stream *client[CLIENTS];
+  weft__sys_fail(WEFT__SYS_mmap, 1, WEFT_ENOMEM, true);
+  for (int i = 0; i < CLIENTS; i++) {
+    client[i] = dial(&at);
+    CHECK_INT(write_text(client[i], "here"), 0);
+  }
+  /* Each is tried, and again after a while; that is no spin. */
+  weft_ns before = weft_now();
+  for (int rounds = 0; weft__sys_calls(WEFT__SYS_mmap) < 2 * CLIENTS && rounds < 200; rounds++)
+    CHECK_INT(weft_sleep(weft_ms(10)), 0);
+  uint64_t tries = weft__sys_calls(WEFT__SYS_mmap);
+  CHECK(tries >= 2 * CLIENTS);
+  CHECK(tries <= CLIENTS * ((uint64_t)((weft_now() - before) / weft_ms(100)) + 3));
+  CHECK_INT(latch_hits(&begun), 0);
+  paused_once();
+  CHECK_UINT(weft_server_connections(v), CLIENTS);
+  weft__sys_clear();
+  for (int i = 0; i < CLIENTS; i++) {
+    expect_bytes(client[i], "here");
+    hang_up(client[i]);
+  }
+  CHECK_INT(latch_hits(&begun), CLIENTS);
+  CHECK_INT(atomic_load(&reports[WEFT_REPORT_HANDLER]), 0);
+  end_server(v);
+}
+
+TASK_TEST(a_connection_that_waits_for_a_stack_is_cancelled_by_a_shutdown) {
+  weft_server_report told;
+  count_pauses();
+  weft_server *v = serve_here(echo_all, NULL, (weft_serve_opts){.stack_size = LARGE_STACK});
+  weft_addr at = addr_of_server(v);
+  weft__sys_fail(WEFT__SYS_mmap, 1, WEFT_ENOMEM, true);
+  weft_stream *client = dial(&at);
+  for (int rounds = 0; atomic_load(&reports[WEFT_REPORT_PAUSE]) == 0;) latch_turn(&rounds);
+  CHECK_INT(weft_server_shutdown(v, &(weft_shutdown_opts){.grace = -1}, &told), WEFT_ETIMEDOUT);
+  weft__sys_clear();
+  CHECK_UINT(told.cancelled, 1);
+  CHECK_INT(weft_stream_close(client), 0);
+  CHECK_INT(weft_server_free(v), 0);
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(SV4_without_descriptors_accepting_pauses_and_goes_on),
       cmocka_unit_test(SV4_a_descriptor_that_is_closed_ends_the_pause),
+      cmocka_unit_test(SV4_a_file_that_is_closed_ends_the_pause),
       cmocka_unit_test(SV4_a_pause_is_no_spin),
       cmocka_unit_test(a_pause_ends_with_a_cancel_or_the_close),
       cmocka_unit_test(what_pauses_is_the_listener_and_not_the_connections),
       cmocka_unit_test(a_server_is_closed_though_it_pauses),
       cmocka_unit_test(a_connection_for_which_there_is_no_memory_is_not_dropped),
+      cmocka_unit_test(a_connection_whose_handler_gets_no_stack_is_served_when_there_is_one),
+      cmocka_unit_test(a_connection_that_waits_for_a_stack_is_cancelled_by_a_shutdown),
   };
   return weft_test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
 }
