@@ -99,7 +99,8 @@ pid_t weft_process_pid(const weft_process *p);
 /* ---- its streams ---- */
 
 /* This side of its pipes, for what was opened with WEFT_STDIO_PIPE, else NULL: to be written
- * (stdin) or read. They are closed with the process. [any thread] [never suspends].
+ * (stdin) or read. They are closed with the process; weft_stream_close may do it sooner, and
+ * leaves what is closed to the process. [any thread] [never suspends].
  * asyncio: Process.stdin, Process.stdout, Process.stderr */
 weft_stream *weft_process_stdin(weft_process *p);
 weft_stream *weft_process_stdout(weft_process *p);

@@ -112,9 +112,10 @@ int weft_listener_addr(weft_listener *l, weft_addr *ret);
 /* ---- servers ---- */
 
 /* Handles one connection, in a task of its own. The stream is the server's: it is closed, after what has
- * been written is out, when the handler returns, and must not be used afterwards. A negative code is
- * reported (weft/report.h); not WEFT_ECANCELED, nor what comes of a connection that the server
- * itself has dropped. */
+ * been written is out, when the handler returns, and must not be used afterwards. The handler may close
+ * it sooner (weft_stream_close), which leaves the memory to the server. A negative code is reported
+ * (weft/report.h); not WEFT_ECANCELED, nor what comes of a connection that the server itself has
+ * dropped. */
 typedef int (*weft_handler_fn)(weft_stream *s, void *arg);
 
 /* How much time the phases of a shutdown have: zero is the default, negative is none, WEFT_FOREVER no

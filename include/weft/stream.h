@@ -220,7 +220,10 @@ int weft_stream_from_fd(weft_stream **ret, int fd);
  * shield helps (weft/task.h). 0, also for NULL and after an abort; else the error that kept
  * bytes from being sent, or WEFT_ESTALE when another task is closing it. Outside a task, where
  * it cannot wait, what is buffered is dropped: WEFT_ENOTASK. [any thread] [suspends]
- * [cancel point when something is buffered]. asyncio: StreamWriter.close and wait_closed */
+ * [cancel point when something is buffered]. asyncio: StreamWriter.close and wait_closed
+ * A stream that somebody else owns (a server's handler has one, and a process has its pipes) is
+ * closed, too, but its memory stays until the owner frees it: a second close is WEFT_ESTALE and
+ * every other call WEFT_ECLOSED. */
 int weft_stream_close(weft_stream *s);
 
 /* weft_stream_close as a weft_fn, for weft_scope_defer. [task] [suspends] */

@@ -10,6 +10,7 @@
 #include "core/park.h"
 #include "core/room.h"
 #include "core/worker.h"
+#include "io/stream.h"
 
 /* ---- references ---- */
 
@@ -141,7 +142,7 @@ weft_stream *weft__process_take_stream(struct weft_process *p, int i) {
 
 int weft_process_close_stdin(weft_process *p) {
   if (!weft__current_task()) return weft__no_task();
-  return weft_stream_close(weft__process_take_stream(p, WEFT__STDIN));
+  return weft__stream_release(weft__process_take_stream(p, WEFT__STDIN));
 }
 
 /* 0, with *ret written; or why there is no status. It is over. */

@@ -12,6 +12,7 @@
 #include "core/deadline.h"
 #include "core/worker.h"
 #include "io/process.h"
+#include "io/stream.h"
 
 void weft__process_close_streams(struct weft_process *p) {
   for (int i = 0; i < WEFT__STDIO; i++) {
@@ -24,7 +25,7 @@ void weft__process_close_streams(struct weft_process *p) {
     else
       p->stream[i] = NULL;
     weft__spin_unlock(&p->lock);
-    (void)weft_stream_close(s); /* nothing is buffered: at once */
+    (void)weft__stream_release(s); /* nothing is buffered: at once */
   }
 }
 

@@ -49,7 +49,10 @@ static int open_pipe(struct start *s, int i, const void *site) {
   if (r >= 0)
     r = weft__stream_open(&s->p->stream[i], ours, WEFT__STREAM_PIPE, in ? WEFT__CAN_WRITE : 0,
                           site);
-  if (r < 0) weft__close(ours);
+  if (r < 0)
+    weft__close(ours);
+  else
+    weft__stream_own(s->p->stream[i]);
   s->p->piped[i] = r >= 0;
   return r < 0 ? r : 0;
 }

@@ -54,7 +54,7 @@ static void finish(struct weft__conn *c, int r) {
   weft__stream_conclude(s);
   bool dropped = unlink_conn(c);
   c->stream = NULL;
-  (void)weft_stream_close(s);
+  (void)weft__stream_release(s);
   if (r < 0 && r != WEFT_ECANCELED && !dropped)
     report(c, WEFT_REPORT_HANDLER, r, "the handler of %s failed: %s (%s)");
 }
@@ -89,6 +89,7 @@ int weft__conn_start(struct weft__conn *c) {
   if (r < 0) return r;
   weft__claim_take(&t->word, weft__word_key(weft__load_relaxed_u64(&t->word)));
   c->task = t;
+  weft__stream_own(c->stream);
   weft__spin_lock(&v->lock);
   weft__list_push_back(&v->conns, &c->link);
   v->alive++;
@@ -169,7 +170,7 @@ void weft__conn_done(struct weft__owner *owner, struct weft__task *t) {
       return;
     }
     unlink_conn(c);
-    (void)weft_stream_close(c->stream);
+    (void)weft__stream_release(c->stream);
   }
   weft__spin_lock(&v->lock);
   count_end(v, c);

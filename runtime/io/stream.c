@@ -152,16 +152,54 @@ static int flush_for_close(weft_stream *s) {
   return r;
 }
 
+static void free_closed(weft_stream *s) {
+  weft__resource_close(&s->resource);
+  weft__descriptor_free(s->d);
+}
+
+static int begin_close(weft_stream *s, uint32_t *ret_before) {
+  *ret_before = weft__or_u32(&s->flags, WEFT__STREAM_CLOSING | WEFT__STREAM_CLOSED);
+  if (*ret_before & WEFT__STREAM_CLOSED) return WEFT_ESTALE;
+  weft__stream_wake_drains(s);
+  return 0;
+}
+
+/* Its owner may release it meanwhile: it is there while we are inside. */
+static int close_owned(weft_stream *s, uint32_t flags) {
+  uint32_t before;
+  if (flags & WEFT__STREAM_CLOSED) return WEFT_ESTALE;
+  if (weft__descriptor_enter(s->d) < 0) return 0; /* after an abort */
+  int r = begin_close(s, &before);
+  if (r == 0) {
+    r = flush_for_close(s);
+    weft__descriptor_close(s->d);
+  }
+  weft__descriptor_leave(s->d);
+  return r;
+}
+
 int weft_stream_close(weft_stream *s) {
   if (!s) return 0;
   if (weft__in_child()) return WEFT_ECHILD;
-  uint32_t before = weft__or_u32(&s->flags, WEFT__STREAM_CLOSING | WEFT__STREAM_CLOSED);
-  if (before & WEFT__STREAM_CLOSED) return WEFT_ESTALE;
-  weft__stream_wake_drains(s);
-  int r = before & WEFT__STREAM_ABORTED ? 0 : flush_for_close(s);
-  weft__resource_close(&s->resource);
-  weft__descriptor_free(s->d);
+  uint32_t before = weft__stream_flags(s);
+  if (before & WEFT__STREAM_OWNED) return close_owned(s, before);
+  int r = begin_close(s, &before);
+  if (r < 0) return r;
+  r = before & WEFT__STREAM_ABORTED ? 0 : flush_for_close(s);
+  free_closed(s);
   return r;
+}
+
+void weft__stream_own(weft_stream *s) {
+  weft__or_u32(&s->flags, WEFT__STREAM_OWNED);
+}
+
+int weft__stream_release(weft_stream *s) {
+  if (!s) return 0;
+  int r = weft_stream_close(s);
+  if (r == WEFT_ECHILD) return r;
+  free_closed(s);
+  return r == WEFT_ESTALE ? 0 : r;
 }
 
 int weft_stream_close_fn(void *stream) {

@@ -24,6 +24,16 @@ int weft__stream_open(weft_stream **ret, int fd, enum weft__stream_kind kind, un
  * says, O_NONBLOCK or not. No time at all is left as it is: a reset. */
 void weft__socket_unlinger(int fd);
 
+/* ---- for those who lend a stream to the program: servers, processes ---- */
+
+/* From now on weft_stream_close closes s and leaves the memory: a program that closes what it was lent takes
+ * nothing from under its owner, who calls weft__stream_release in the end. Before anybody else has it. */
+void weft__stream_own(weft_stream *s);
+
+/* As weft_stream_close, and frees a stream that has an owner. 0 also when the program has closed it. By the
+ * owner; calls of others may be under way, also closes. */
+int weft__stream_release(weft_stream *s);
+
 /* ---- for servers (stream_finish.c), whose handlers use the stream meanwhile ---- */
 
 /* From now on a read that would have to wait answers 0, the end, where nothing was read since something

@@ -41,6 +41,8 @@ enum weft__stream_flag {
   /* Of the reader (stream_read.c): */
   WEFT__STREAM_KNOWN = 1 << 12,        /* the next one is set if it is to be */
   WEFT__STREAM_SHORT_IS_ALL = 1 << 13, /* a call that gave less than was asked for left nothing */
+  /* weft__stream_own was called, before others knew it: */
+  WEFT__STREAM_OWNED = 1 << 14,
 };
 
 enum {

@@ -58,6 +58,43 @@ TASK_TEST(what_it_wrote_can_be_read_after_its_end) {
   CHECK_INT(weft_process_close(p), 0);
 }
 
+TASK_TEST(a_stream_that_the_program_has_closed_is_still_the_processs) {
+  weft_process_status st = {.code = 99};
+  weft_process *p = start_script("cat; exit 3", &with_pipes);
+  char c, said[4] = "";
+  if (!p) return;
+  weft_stream *in = weft_process_stdin(p), *err = weft_process_stderr(p);
+  CHECK_INT(weft_write_buffered(in, "all", 3), 0);
+  CHECK_INT(weft_stream_close(in), 0);
+  CHECK_INT(weft_write(in, "more", 4), WEFT_ECLOSED);
+  CHECK_INT(weft_stream_close(in), WEFT_ESTALE);
+  CHECK_INT(weft_read_exactly(weft_process_stdout(p), said, 3), 3);
+  CHECK_STR(said, "all");
+  CHECK_INT(weft_read(weft_process_stdout(p), &c, 1), 0);
+  CHECK_INT(weft_process_close_stdin(p), 0);
+  CHECK_INT(weft_stream_close(err), 0);
+  CHECK_INT(weft_read(err, &c, 1), WEFT_ECLOSED);
+  CHECK_INT(weft_process_wait(p, &st), 0);
+  CHECK_INT(st.code, 3);
+  CHECK_INT(weft_process_close(p), 0);
+}
+
+static int write_much_and_close(void *stream) {
+  char *bytes = make_bytes(1 << 20);
+  int r = weft_write_buffered(stream, bytes, 1 << 20);
+  free(bytes);
+  return r < 0 ? r : weft_stream_close(stream);
+}
+
+TASK_TEST(closing_the_process_ends_a_close_of_its_input) {
+  weft_process *p = start_endless("", &with_pipes);
+  if (!p) return;
+  weft_task t = spawn_parked(write_much_and_close, weft_process_stdin(p));
+  CHECK_INT(weft_process_close(p), 0);
+  int r = weft_await(t);
+  CHECK(r == WEFT_ECLOSED || r == WEFT_EPIPE);
+}
+
 static int read_to_the_end(void *stream) {
   char *data;
   return (int)weft_read_all(stream, 0, &data);
@@ -256,6 +293,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_conversation_line_by_line),
     cmocka_unit_test(writing_to_a_process_that_is_gone_is_epipe),
     cmocka_unit_test(what_it_wrote_can_be_read_after_its_end),
+    cmocka_unit_test(a_stream_that_the_program_has_closed_is_still_the_processs),
+    cmocka_unit_test(closing_the_process_ends_a_close_of_its_input),
     cmocka_unit_test(closing_the_process_ends_a_read_of_its_output),
     cmocka_unit_test(communicate_writes_reads_and_waits),
     cmocka_unit_test(communicate_without_any_pipe_just_waits),

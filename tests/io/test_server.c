@@ -338,6 +338,48 @@ TASK_TEST(close_does_not_wait_for_a_place) {
   end_server(v);
 }
 
+static int answer_and_close(weft_stream *s, void *arg) {
+  char c;
+  (void)arg;
+  CHECK_INT(weft_read(s, &c, 1), 1);
+  CHECK_INT(weft_write_buffered(s, "bye", 3), 0);
+  CHECK_INT(weft_stream_close(s), 0);
+  CHECK_INT(weft_write(s, "more", 4), WEFT_ECLOSED);
+  CHECK_INT(weft_read(s, &c, 1), WEFT_ECLOSED);
+  CHECK(weft_stream_is_closing(s));
+  CHECK_INT(weft_stream_close(s), WEFT_ESTALE);
+  return 0;
+}
+
+TASK_TEST(a_handler_may_close_its_connection_itself) {
+  weft_server *v = serve_here(answer_and_close, NULL, (weft_serve_opts){0});
+  weft_addr at = addr_of_server(v);
+  weft_stream *client = dial(&at);
+  char c;
+  CHECK_INT(weft_write(client, "?", 1), 0);
+  CHECK(expect_bytes(client, "bye"));
+  CHECK_INT(weft_read(client, &c, 1), 0);
+  CHECK_INT(weft_stream_close(client), 0);
+  end_server(v);
+}
+
+static int drop_and_close(weft_stream *s, void *arg) {
+  (void)arg;
+  CHECK_INT(weft_stream_abort(s), 0);
+  CHECK_INT(weft_stream_close(s), 0);
+  return 0;
+}
+
+TASK_TEST(a_handler_may_abort_and_close_its_connection) {
+  weft_server *v = serve_here(drop_and_close, NULL, (weft_serve_opts){0});
+  weft_addr at = addr_of_server(v);
+  weft_stream *client = dial(&at);
+  char c;
+  CHECK(weft_read(client, &c, 1) <= 0);
+  CHECK_INT(weft_stream_close(client), 0);
+  end_server(v);
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(each_connection_has_a_handler),
@@ -356,6 +398,8 @@ int main(int argc, char **argv) {
       cmocka_unit_test(what_a_handler_has_kept_goes_out_when_it_returns),
       cmocka_unit_test(a_handler_may_close_its_server_and_not_wait_for_it),
       cmocka_unit_test(no_more_than_max_conns_are_served_at_a_time_and_all_in_the_end),
+      cmocka_unit_test(a_handler_may_close_its_connection_itself),
+      cmocka_unit_test(a_handler_may_abort_and_close_its_connection),
       cmocka_unit_test(a_place_is_not_kept_by_a_socket_that_nobody_comes_to),
       cmocka_unit_test(close_does_not_wait_for_a_place),
   };
