@@ -24,6 +24,7 @@
  *
  * Any number of tasks may send and receive on one socket, on all workers. Who has to wait for a
  * datagram, or for room, waits in the order in which they came; each datagram goes to one of them.
+ * (Who sends to Unix sockets by name waits in order with those who send to the same one.)
  * Cancelling: WEFT_ECANCELED means that nothing was received, or sent.
  */
 #ifndef WEFT_DATAGRAM_H
@@ -67,7 +68,8 @@ int weft_datagram_open(weft_datagram **ret, const weft_datagram_opts *opts);
 int weft_datagram_pair(weft_datagram *ret[2]);
 
 /* Takes over a socket of the program, which becomes non-blocking, and on success belongs to the
- * result. WEFT_EBADF, WEFT_ENOTSOCK; WEFT_EPROTOTYPE when it is not one of datagrams.
+ * result. Whether an exec closes it stays as it is. WEFT_EBADF, WEFT_ENOTSOCK; WEFT_EPROTOTYPE when it
+ * is not one of datagrams.
  * [any thread] [never suspends]. asyncio: loop.create_datagram_endpoint(sock=...) */
 int weft_datagram_from_fd(weft_datagram **ret, int fd);
 
@@ -110,7 +112,8 @@ int weft_datagram_send(weft_datagram *d, const void *buf, size_t len);
 
 /* Sends one datagram to that address. When the queue of a Unix socket that the sender is not
  * connected to is full, the kernel tells nobody when it has room again: then this asks again and
- * again, every 32 ms in the end. 0, and the same errors.
+ * again, every 32 ms in the end, and holds up nobody who sends to another one. 0, and the same
+ * errors.
  * [task] [suspends] [cancel point]. asyncio: DatagramTransport.sendto, loop.sock_sendto */
 int weft_datagram_send_to(weft_datagram *d, const void *buf, size_t len, const weft_addr *to);
 

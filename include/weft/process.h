@@ -53,7 +53,10 @@ typedef enum weft_stdio {
   WEFT_STDIO_INHERIT = 0, /* the program's own */
   WEFT_STDIO_PIPE,        /* a pipe: weft_process_stdin, _stdout, _stderr are this side of it */
   WEFT_STDIO_NULL,        /* /dev/null. asyncio: DEVNULL */
-  WEFT_STDIO_FD,          /* the descriptor .in_fd, .out_fd or .err_fd, which stays the program's */
+  WEFT_STDIO_FD,          /* the descriptor .in_fd, .out_fd or .err_fd, which stays the program's. Of
+                             a pipe that does not block, as all of weft's (weft_stream_fd of another
+                             process' output), the child gets an end that does, where there is /proc.
+                             A socket that does not block does not block the child either */
   WEFT_STDIO_STDOUT,      /* standard error only: where standard output goes. asyncio: STDOUT */
 } weft_stdio;
 
@@ -93,7 +96,8 @@ int weft_process_spawn(weft_process **ret, const char *const *argv, const weft_p
  * [task] [suspends] [cancel point]. asyncio: create_subprocess_shell */
 int weft_process_shell(weft_process **ret, const char *command, const weft_process_opts *opts);
 
-/* Its number, also after its end. [any thread] [never suspends]. asyncio: Process.pid */
+/* Its number, also after its end; WEFT_EINVAL for NULL. [any thread] [never suspends].
+ * asyncio: Process.pid */
 pid_t weft_process_pid(const weft_process *p);
 
 /* ---- its streams ---- */

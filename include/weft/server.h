@@ -81,10 +81,11 @@ typedef struct weft_listen_opts {
 int weft_listen(weft_listener **ret, const weft_addr *addr, const weft_listen_opts *opts);
 
 /* A listener of a socket that listens already: inherited, or made by other means. It becomes
- * non-blocking and, on success only, belongs to the listener; a Unix socket's file is left alone, and
- * so is what other processes have of the socket: they go on to accept when this listener is closed.
- * 0; WEFT_EINVAL for a socket that does not listen or is of another family; WEFT_ENOTSOCK,
- * WEFT_EBADF; WEFT_ENOMEM. [any thread] [never suspends]. asyncio: sock= of start_server */
+ * non-blocking and, on success only, belongs to the listener; whether an exec closes it stays as it
+ * is, and a Unix socket's file is left alone, and so is what other processes have of the socket:
+ * they go on to accept when this listener is closed. 0; WEFT_EINVAL for a socket that does not
+ * listen or is of another family; WEFT_ENOTSOCK, WEFT_EBADF; WEFT_ENOMEM.
+ * [any thread] [never suspends]. asyncio: sock= of start_server */
 int weft_listener_from_fd(weft_listener **ret, int fd);
 
 /* The next connection, as a stream that is the caller's (weft_stream_close); waits for one. 1; 0 once

@@ -105,7 +105,9 @@ static ssize_t try_send(int fd, void *call) {
 }
 
 static int send_one(weft_datagram *d, struct weft__task *t, struct send *c) {
-  ssize_t n = weft__datagram_send(d, t, try_send, c, d->family == AF_UNIX && c->to);
+  if (!d) return WEFT_EINVAL;
+  ssize_t n = d->family == AF_UNIX && c->to ? weft__datagram_send_patiently(d, try_send, c, c->to)
+                                            : weft__datagram_send(d, t, try_send, c);
   return n < 0 ? (int)n : 0;
 }
 
@@ -143,6 +145,8 @@ static int adopt(weft_datagram **ret, int fd, int family, uint32_t mode, const v
   weft_datagram *d = weft__zalloc(sizeof *d);
   if (!d) return WEFT_ENOMEM;
   d->family = family;
+  weft__list_init(&d->patients);
+  weft__waitq_init(&d->pauses);
   weft__store_relaxed_u32(&d->mode, mode);
   int r = weft__descriptor_open(&d->io, fd, WEFT__CAN_READ | WEFT__CAN_WRITE, gone, d);
   if (r < 0) {
@@ -233,6 +237,7 @@ int weft_datagram_pair(weft_datagram *ret[2]) {
   weft_datagram *pair[2];
   int fds[2];
   if (weft__in_child()) return WEFT_ECHILD;
+  if (!ret) return WEFT_EINVAL;
   int r = weft__sys_socketpair(AF_UNIX, AS_OURS, 0, fds);
   if (r < 0) return r;
   r = adopt(&pair[0], fds[0], AF_UNIX, WEFT__DATAGRAM_CONNECTED, site);
@@ -279,10 +284,13 @@ int weft_datagram_close(weft_datagram *d) {
   weft__resource_close(&d->resource);
   /* Before it is closed: a file that nobody has bound is anybody's. */
   if (d->file.made && weft_datagram_local(d, &name) == 0) weft__sock_file_remove(&d->file, &name);
+  /* Closed first: whoever looks from now on does not pause. */
+  (void)weft__descriptor_close(d->io);
+  weft__datagram_wake_patients(d);
   weft__descriptor_free(d->io);
   return 0;
 }
 
 int weft_datagram_fd(const weft_datagram *d) {
-  return weft__descriptor_fd(d->io);
+  return d ? weft__descriptor_fd(d->io) : WEFT_EINVAL;
 }

@@ -75,6 +75,7 @@ static ssize_t try_take(int fd, void *call) {
 int weft_datagram_next_error(weft_datagram *d, weft_datagram_error *ret) {
   int r = weft__sync_enter_any();
   if (weft__unlikely(r < 0)) return r;
+  if (!ret) return WEFT_EINVAL;
   ssize_t n = weft__datagram_now(d, try_take, ret);
   return n == WEFT_EAGAIN ? 0 : (int)n;
 }

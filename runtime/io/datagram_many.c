@@ -75,7 +75,7 @@ int weft_datagram_receive_many(weft_datagram *d, weft_datagram_item *items, size
   struct weft__task *t = NULL;
   int r = weft__sync_enter(&t);
   if (weft__unlikely(r < 0)) return r;
-  if (n == 0) return WEFT_EINVAL;
+  if (!items || n == 0) return WEFT_EINVAL;
   return (int)weft__datagram_receive(d, t, try_receive, &(struct receive){items, n});
 }
 
@@ -120,13 +120,15 @@ int weft_datagram_send_many(weft_datagram *d, const weft_datagram_item *items, s
                             size_t *ret_sent) {
   size_t sent = 0;
   ssize_t r = 0;
+  if (!d || (!items && n > 0)) r = WEFT_EINVAL;
   while (r >= 0 && sent < n) {
     struct weft__task *t = NULL;
     r = weft__sync_enter(&t);
     if (r < 0) break;
     struct send c = {items + sent, n - sent};
     bool patient = d->family == AF_UNIX && items[sent].addr;
-    r = weft__datagram_send(d, t, way_to_send(d), &c, patient);
+    r = patient ? weft__datagram_send_patiently(d, way_to_send(d), &c, items[sent].addr)
+                : weft__datagram_send(d, t, way_to_send(d), &c);
     if (r > 0) sent += (size_t)r;
   }
   if (ret_sent) *ret_sent = sent;

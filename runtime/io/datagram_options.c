@@ -11,6 +11,7 @@
 /* A call on the socket that is not closed meanwhile. */
 static int begin(weft_datagram *d) {
   int r = weft__sync_enter_any();
+  if (!d) return WEFT_EINVAL;
   return r < 0 ? r : weft__descriptor_enter(d->io);
 }
 
@@ -64,6 +65,7 @@ static bool is_allowed(weft_datagram_option option, int value) {
 }
 
 int weft_datagram_set(weft_datagram *d, weft_datagram_option option, int value) {
+  if (!d) return WEFT_EINVAL;
   struct option o = option_of(d->family, option);
   if (o.name < 0 || !is_allowed(option, value)) return WEFT_EINVAL;
   if (o.level < 0) return WEFT_ENOPROTOOPT;
@@ -73,6 +75,7 @@ int weft_datagram_set(weft_datagram *d, weft_datagram_option option, int value) 
 }
 
 int weft_datagram_get(weft_datagram *d, weft_datagram_option option, int *ret) {
+  if (!d || !ret) return WEFT_EINVAL;
   struct option o = option_of(d->family, option);
   int value = 0;
   socklen_t len = sizeof value;
@@ -89,7 +92,7 @@ int weft_datagram_get(weft_datagram *d, weft_datagram_option option, int *ret) {
 
 static int change_group(weft_datagram *d, const weft_addr *group, unsigned interface, int name) {
   struct group_req req = {.gr_interface = interface};
-  if (weft_addr_family(group) != d->family) return WEFT_EINVAL;
+  if (!d || !group || weft_addr_family(group) != d->family) return WEFT_EINVAL;
   struct option o = by_family(d->family, name, name);
   if (o.level < 0) return WEFT_ENOPROTOOPT;
   memcpy(&req.gr_group, weft__sa(group), group->len);
@@ -109,6 +112,7 @@ int weft_datagram_leave(weft_datagram *d, const weft_addr *group, unsigned inter
 int weft_datagram_multicast_from(weft_datagram *d, unsigned interface) {
   struct ip_mreqn four = {.imr_ifindex = (int)interface};
   int six = (int)interface;
+  if (!d) return WEFT_EINVAL;
   struct option o = by_family(d->family, IP_MULTICAST_IF, IPV6_MULTICAST_IF);
   bool is_four = d->family == AF_INET;
   if (o.level < 0) return WEFT_ENOPROTOOPT;
@@ -137,6 +141,7 @@ typedef int (*name_fn)(int fd, struct sockaddr *addr, socklen_t *len);
 
 static int name_of(weft_datagram *d, weft_addr *ret, name_fn ask) {
   weft_addr a;
+  if (!ret) return WEFT_EINVAL;
   int r = begin(d);
   if (r < 0) return r;
   weft__addr_room(&a);

@@ -4,6 +4,8 @@
 #include "aio/lock.h"
 #include "base/clock.h"
 #include "core/park.h"
+#include "core/waitkind.h"
+#include "io/addr.h"
 
 /* Of a wait for a receiver that tells nobody: the first pause, and the longest. */
 #define FIRST_PAUSE WEFT__NS_PER_MS
@@ -44,6 +46,7 @@ static ssize_t receive_in_turn(struct weft__descriptor *io, weft__datagram_try t
 
 ssize_t weft__datagram_receive(weft_datagram *d, struct weft__task *t, weft__datagram_try try,
                                void *call) {
+  if (weft__unlikely(!d)) return WEFT_EINVAL;
   ssize_t n = weft__descriptor_enter(d->io);
   if (n < 0) return n;
   n = take_turn(&d->receivers, t);
@@ -55,30 +58,20 @@ ssize_t weft__datagram_receive(weft_datagram *d, struct weft__task *t, weft__dat
   return n;
 }
 
-/* Until there may be room: 0, also when it is only worth another try. */
-static int wait_for_room(struct weft__descriptor *io, uint64_t *pause) {
-  if (*pause == 0) return weft__descriptor_wait(io, WEFT__OUT, WEFT__NEVER);
-  int r = weft__descriptor_wait(io, WEFT__OUT, weft__now() + *pause);
-  if (r != WEFT_ETIMEDOUT) return r;
-  if (*pause < LAST_PAUSE) *pause *= 2;
-  return 0;
-}
-
-static ssize_t send_in_turn(struct weft__descriptor *io, weft__datagram_try try, void *call,
-                            bool patient) {
-  uint64_t pause = patient ? FIRST_PAUSE : 0;
+static ssize_t send_in_turn(struct weft__descriptor *io, weft__datagram_try try, void *call) {
   for (;;) {
     if (is_closed(io)) return WEFT_ECLOSED;
     (void)weft__descriptor_take(io, WEFT__OUT);
     ssize_t n = try_again(weft__descriptor_fd(io), try, call);
     if (n != WEFT_EAGAIN) return n;
-    int r = wait_for_room(io, &pause);
+    int r = weft__descriptor_wait(io, WEFT__OUT, WEFT__NEVER);
     if (r < 0) return r;
   }
 }
 
 ssize_t weft__datagram_send(weft_datagram *d, struct weft__task *t, weft__datagram_try try,
-                            void *call, bool patient) {
+                            void *call) {
+  if (weft__unlikely(!d)) return WEFT_EINVAL;
   ssize_t n = weft__descriptor_enter(d->io);
   if (n < 0) return n;
   n = WEFT_EAGAIN;
@@ -87,7 +80,7 @@ ssize_t weft__datagram_send(weft_datagram *d, struct weft__task *t, weft__datagr
   if (weft__unlikely(n == WEFT_EAGAIN)) {
     n = take_turn(&d->senders, t);
     if (n == 0) {
-      n = send_in_turn(d->io, try, call, patient);
+      n = send_in_turn(d->io, try, call);
       weft_lock_release(&d->senders);
     }
   }
@@ -95,7 +88,87 @@ ssize_t weft__datagram_send(weft_datagram *d, struct weft__task *t, weft__datagr
   return n;
 }
 
+/* ---- to a receiver that tells nobody when it has room ---- */
+
+static const struct weft__wait_kind a_receiver = {"a datagram's receiver to have room"};
+
+/* One that waits for the receiver `to`. On the stack of its task. */
+struct patient {
+  struct weft__list link; /* in d->patients, in the order in which they came; patience */
+  const weft_addr *to;
+};
+
+static bool is_same(const weft_addr *a, const weft_addr *b) {
+  return a->len == b->len && memcmp(weft__sa(a), weft__sa(b), a->len) == 0;
+}
+
+/* With the lock: nobody who came earlier waits for the same. `me` NULL: somebody new. */
+static bool is_first(weft_datagram *d, const struct patient *me, const weft_addr *to) {
+  weft__list_foreach(l, &d->patients) {
+    const struct patient *p = weft__container_of(l, struct patient, link);
+    if (p == me) break;
+    if (is_same(p->to, to)) return false;
+  }
+  return true;
+}
+
+/* Those who wait for one receiver send in turn, and hold up nobody who sends to another. */
+static ssize_t try_until_room(weft_datagram *d, weft__datagram_try try, void *call,
+                              const struct patient *me) {
+  uint64_t pause = FIRST_PAUSE;
+  for (;;) {
+    weft__spin_lock(&d->patience);
+    if (is_closed(d->io)) {
+      weft__spin_unlock(&d->patience);
+      return WEFT_ECLOSED;
+    }
+    int r = weft__waitq_wait_until(&d->pauses, &d->patience, &a_receiver, d, weft__now() + pause);
+    if (r < 0 && r != WEFT_ETIMEDOUT) return r;
+    if (r < 0 && pause < LAST_PAUSE) pause *= 2;
+    weft__spin_lock(&d->patience);
+    bool mine = is_first(d, me, me->to);
+    weft__spin_unlock(&d->patience);
+    if (!mine || is_closed(d->io)) continue;
+    ssize_t n = try_again(weft__descriptor_fd(d->io), try, call);
+    if (n != WEFT_EAGAIN) return n;
+  }
+}
+
+void weft__datagram_wake_patients(weft_datagram *d) {
+  weft__spin_lock(&d->patience);
+  while (weft__waitq_wake_one(&d->pauses)) {}
+  weft__spin_unlock(&d->patience);
+}
+
+static ssize_t wait_and_send(weft_datagram *d, weft__datagram_try try, void *call,
+                             const weft_addr *to) {
+  struct patient me = {.to = to};
+  weft__spin_lock(&d->patience);
+  weft__list_push_back(&d->patients, &me.link);
+  weft__spin_unlock(&d->patience);
+  ssize_t n = try_until_room(d, try, call, &me);
+  weft__spin_lock(&d->patience);
+  weft__list_remove(&me.link);
+  weft__spin_unlock(&d->patience);
+  weft__datagram_wake_patients(d); /* the next one's turn */
+  return n;
+}
+
+ssize_t weft__datagram_send_patiently(weft_datagram *d, weft__datagram_try try, void *call,
+                                      const weft_addr *to) {
+  ssize_t n = weft__descriptor_enter(d->io);
+  if (n < 0) return n;
+  weft__spin_lock(&d->patience);
+  bool first = is_first(d, NULL, to);
+  weft__spin_unlock(&d->patience);
+  n = first ? try_again(weft__descriptor_fd(d->io), try, call) : WEFT_EAGAIN;
+  if (n == WEFT_EAGAIN) n = wait_and_send(d, try, call, to);
+  weft__descriptor_leave(d->io);
+  return n;
+}
+
 ssize_t weft__datagram_now(weft_datagram *d, weft__datagram_try try, void *call) {
+  if (weft__unlikely(!d)) return WEFT_EINVAL;
   ssize_t n = weft__descriptor_enter(d->io);
   if (n < 0) return n;
   n = try_again(weft__descriptor_fd(d->io), try, call);

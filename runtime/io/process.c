@@ -96,13 +96,14 @@ static int spawn(weft_process **ret, struct weft__task *t, const char *const *ar
 int weft_process_spawn(weft_process **ret, const char *const *argv, const weft_process_opts *opts) {
   struct weft__task *t = weft__current_task();
   if (!t) return weft__no_task();
+  if (!ret) return WEFT_EINVAL;
   return spawn(ret, t, argv, opts, __builtin_return_address(0));
 }
 
 int weft_process_shell(weft_process **ret, const char *command, const weft_process_opts *opts) {
   struct weft__task *t = weft__current_task();
   if (!t) return weft__no_task();
-  if (!command) return WEFT_EINVAL;
+  if (!ret || !command) return WEFT_EINVAL;
   const char *const argv[] = {"/bin/sh", "-c", command, NULL};
   return spawn(ret, t, argv, opts, __builtin_return_address(0));
 }
@@ -110,10 +111,11 @@ int weft_process_shell(weft_process **ret, const char *command, const weft_proce
 /* ---- asking ---- */
 
 pid_t weft_process_pid(const weft_process *p) {
-  return p->pid;
+  return p ? p->pid : WEFT_EINVAL;
 }
 
 static weft_stream *stream(struct weft_process *p, int i) {
+  if (!p) return NULL;
   weft__spin_lock(&p->lock);
   weft_stream *s = p->stream[i];
   weft__spin_unlock(&p->lock);
@@ -142,6 +144,7 @@ weft_stream *weft__process_take_stream(struct weft_process *p, int i) {
 
 int weft_process_close_stdin(weft_process *p) {
   if (!weft__current_task()) return weft__no_task();
+  if (!p) return WEFT_EINVAL;
   return weft__stream_release(weft__process_take_stream(p, WEFT__STDIN));
 }
 
@@ -156,6 +159,7 @@ static int answer(struct weft_process *p, weft_process_status *ret) {
 int weft_process_poll(weft_process *p, weft_process_status *ret) {
   struct weft__worker *w = weft__self();
   if (!w && weft__in_child()) return WEFT_ECHILD;
+  if (!p) return WEFT_EINVAL;
   weft__spin_lock(&p->lock);
   bool over = w && w->rt == p->rt ? weft__process_look(p) : p->over;
   int r = over ? answer(p, ret) : WEFT_EPENDING;
@@ -216,6 +220,7 @@ static int send_signal(struct weft_process *p, int sig) {
 
 static int send_to(struct weft_process *p, int sig, bool group) {
   if (!weft__self() && weft__in_child()) return WEFT_ECHILD;
+  if (!p) return WEFT_EINVAL;
   if (group && !p->leads) return WEFT_ESTATE;
   weft__spin_lock(&p->lock);
   int r = p->over ? WEFT_ESRCH : group ? weft__sys_kill(-p->pid, sig) : send_signal(p, sig);

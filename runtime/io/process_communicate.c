@@ -53,9 +53,10 @@ static int talk_on(struct talk *talk) {
   weft_group g = WEFT_GROUP_INIT;
   int r = weft_group_enter(&g);
   if (r < 0) return r;
-  if (weft_process_stdin(p)) weft_group_spawn(&g, write_input, talk, NULL);
-  if (p->piped[WEFT__STDERR]) weft_group_spawn(&g, read_errors, talk, NULL);
-  return weft_group_exit(&g, read_output(talk, WEFT__STDOUT));
+  if (weft_process_stdin(p)) r = weft_group_spawn(&g, write_input, talk, NULL);
+  if (r == 0 && p->piped[WEFT__STDERR]) r = weft_group_spawn(&g, read_errors, talk, NULL);
+  if (r == 0) r = read_output(talk, WEFT__STDOUT);
+  return weft_group_exit(&g, r);
 }
 
 static bool begin(struct weft_process *p) {

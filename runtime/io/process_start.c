@@ -4,7 +4,9 @@
  */
 #include <fcntl.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <weft/offload.h>
@@ -24,7 +26,6 @@ struct start {
   const weft_process_opts *opts;
   int source[WEFT__STDIO]; /* what the child gets there, or -1 */
   int own[WEFT__STDIO];    /* a descriptor that only the child is to have, or -1 */
-  bool ran;
 };
 
 /* ---- what the child is given ---- */
@@ -37,15 +38,28 @@ static int fd_of(const weft_process_opts *opts, int i) {
   return i == WEFT__STDIN ? opts->in_fd : i == WEFT__STDOUT ? opts->out_fd : opts->err_fd;
 }
 
+/* Away from the standard streams' places, where another one of the child's would overwrite it: a program
+ * may have closed its own. */
+static int lift(int *fd) {
+  if (*fd >= WEFT__STDIO) return 0;
+  int r = weft__sys_fcntl(*fd, F_DUPFD_CLOEXEC, WEFT__STDIO);
+  if (r < 0) return r;
+  weft__close(*fd);
+  *fd = r;
+  return 0;
+}
+
 /* A pipe of which the child gets one end and p the other. */
 static int open_pipe(struct start *s, int i, const void *site) {
   int fds[2];
   int r = weft__sys_child_pipe(fds, O_CLOEXEC);
   if (r < 0) return r;
+  r = lift(&fds[0]);
+  if (r == 0) r = lift(&fds[1]);
   bool in = i == WEFT__STDIN;
   int ours = fds[in];
   s->own[i] = s->source[i] = fds[!in];
-  r = weft__sys_fcntl(ours, F_SETFL, O_NONBLOCK | (in ? O_WRONLY : O_RDONLY));
+  if (r == 0) r = weft__sys_fcntl(ours, F_SETFL, O_NONBLOCK | (in ? O_WRONLY : O_RDONLY));
   if (r >= 0)
     r = weft__stream_open(&s->p->stream[i], ours, WEFT__STREAM_PIPE, in ? WEFT__CAN_WRITE : 0,
                           site);
@@ -57,8 +71,31 @@ static int open_pipe(struct start *s, int i, const void *site) {
   return r < 0 ? r : 0;
 }
 
+/* Programs do not expect a pipe that does not block, as all of weft's are: another opening of the same pipe
+ * does. It, or WEFT_ENOTSUP when there is none to be had. */
+static int reopen(int fd, int flags) {
+  struct stat st;
+  char path[32];
+  if (flags & O_DIRECT || weft__sys_fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
+    return WEFT_ENOTSUP;
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  /* With O_NONBLOCK first: of one that has a name the other end may be missing. */
+  int copy = weft__sys_open(path, (flags & O_ACCMODE) | O_NONBLOCK | O_CLOEXEC, 0);
+  if (copy == WEFT_EMFILE || copy == WEFT_ENFILE || copy == WEFT_ENOMEM) return copy;
+  if (copy < 0) return WEFT_ENOTSUP;
+  int r = weft__sys_fcntl(copy, F_SETFL, flags & ~O_NONBLOCK);
+  if (r >= 0) r = lift(&copy);
+  if (r < 0) weft__close(copy);
+  return r < 0 ? r : copy;
+}
+
 /* A given descriptor below 3 may be another one's place: a copy elsewhere is not overwritten. */
 static int give(struct start *s, int i, int fd) {
+  int flags = weft__sys_fcntl(fd, F_GETFL, 0);
+  if (flags < 0) return flags;
+  int r = flags & O_NONBLOCK ? reopen(fd, flags) : WEFT_ENOTSUP;
+  if (r >= 0) s->own[i] = s->source[i] = r;
+  if (r != WEFT_ENOTSUP) return r < 0 ? r : 0;
   s->source[i] = fd;
   if (fd >= WEFT__STDIO || fd == i) return 0;
   int copy = weft__sys_fcntl(fd, F_DUPFD_CLOEXEC, WEFT__STDIO);
@@ -67,8 +104,17 @@ static int give(struct start *s, int i, int fd) {
   return 0;
 }
 
+/* Before it counts up to the last one. */
+static int look_at_passed(const weft_process_opts *opts) {
+  int r = 0;
+  for (size_t i = 0; r >= 0 && i < opts->nfds; i++) r = weft__sys_fcntl(opts->fds[i], F_GETFD, 0);
+  return r < 0 ? r : 0;
+}
+
 static int prepare(struct start *s, const void *site) {
   for (int i = 0; i < WEFT__STDIO; i++) s->source[i] = s->own[i] = -1;
+  int passed = look_at_passed(s->opts);
+  if (passed < 0) return passed;
   for (int i = 0; i < WEFT__STDIO; i++) {
     weft_stdio how = stdio_of(s->opts, i);
     int r = how == WEFT_STDIO_PIPE ? open_pipe(s, i, site)
@@ -173,7 +219,6 @@ static int start_job(void *arg) {
   struct start *s = arg;
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attr;
-  s->ran = true;
   int r = -posix_spawn_file_actions_init(&actions);
   if (r < 0) return r;
   r = -posix_spawnattr_init(&attr);

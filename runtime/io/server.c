@@ -178,6 +178,7 @@ int weft_serve(weft_handler_fn handler, void *arg, const weft_serve_opts *opts) 
 /* ---- looks ---- */
 
 bool weft_server_listening(weft_server *v) {
+  if (!v) return false;
   weft__spin_lock(&v->lock);
   bool listens = v->accepting > 0 && !v->closing;
   weft__spin_unlock(&v->lock);
@@ -185,6 +186,7 @@ bool weft_server_listening(weft_server *v) {
 }
 
 unsigned weft_server_connections(weft_server *v) {
+  if (!v) return 0;
   weft__spin_lock(&v->lock);
   unsigned n = v->alive;
   weft__spin_unlock(&v->lock);

@@ -329,7 +329,58 @@ static void outside_of_a_task_only_tries_are_answered(void **state) {
   weft_datagram_close(pair[1]);
 }
 
+/* Of no socket, and of nowhere for the answer. */
+TASK_TEST(null_is_einval) {
+  weft_datagram *pair[2];
+  weft_addr a = {0};
+  char c;
+  int value;
+  CHECK_INT(weft_datagram_open(NULL, NULL), WEFT_EINVAL);
+  CHECK_INT(weft_datagram_pair(NULL), WEFT_EINVAL);
+  CHECK_INT(weft_datagram_from_fd(NULL, 0), WEFT_EINVAL);
+  CHECK_INT(weft_datagram_receive(NULL, &c, 1, NULL), WEFT_EINVAL);
+  CHECK_INT(weft_datagram_receive_from(NULL, &c, 1, NULL, NULL), WEFT_EINVAL);
+  CHECK_INT(weft_datagram_try_receive_from(NULL, &c, 1, NULL, NULL), WEFT_EINVAL);
+  CHECK_INT(weft_datagram_wait_readable(NULL), WEFT_EINVAL);
+  CHECK_INT(weft_datagram_send(NULL, "x", 1), WEFT_EINVAL);
+  CHECK_INT(weft_addr_parse(&a, "127.0.0.1", 9), 0);
+  CHECK_INT(weft_datagram_send_to(NULL, "x", 1, &a), WEFT_EINVAL);
+  CHECK_INT(weft_datagram_try_send_to(NULL, "x", 1, &a), WEFT_EINVAL);
+  weft_datagram_item item = {&c, 1, 0, NULL};
+  size_t sent = 9;
+  CHECK_INT(weft_datagram_receive_many(NULL, &item, 1), WEFT_EINVAL);
+  CHECK_INT(weft_datagram_send_many(NULL, &item, 1, &sent), WEFT_EINVAL);
+  CHECK_UINT(sent, 0);
+  weft_datagram_error error;
+  CHECK_INT(weft_datagram_next_error(NULL, &error), WEFT_EINVAL);
+  CHECK_INT(weft_datagram_connect(NULL, &a), WEFT_EINVAL);
+  CHECK_INT(weft_datagram_set(NULL, WEFT_DATAGRAM_TTL, 3), WEFT_EINVAL);
+  CHECK_INT(weft_datagram_get(NULL, WEFT_DATAGRAM_TTL, &value), WEFT_EINVAL);
+  CHECK_INT(weft_datagram_join(NULL, &a, 0), WEFT_EINVAL);
+  CHECK_INT(weft_datagram_leave(NULL, &a, 0), WEFT_EINVAL);
+  CHECK_INT(weft_datagram_multicast_from(NULL, 0), WEFT_EINVAL);
+  CHECK_INT(weft_datagram_local(NULL, &a), WEFT_EINVAL);
+  CHECK_INT(weft_datagram_peer(NULL, &a), WEFT_EINVAL);
+  CHECK_INT(weft_datagram_fd(NULL), WEFT_EINVAL);
+  CHECK_INT(weft_datagram_close(NULL), 0);
+  if (!CHECK_INT(weft_datagram_pair(pair), 0)) return;
+  CHECK_INT(weft_datagram_receive_many(pair[0], NULL, 1), WEFT_EINVAL);
+  CHECK_INT(weft_datagram_send_many(pair[0], NULL, 1, NULL), WEFT_EINVAL);
+  CHECK_INT(weft_datagram_send_many(pair[0], NULL, 0, NULL), 0);
+  CHECK_INT(weft_datagram_next_error(pair[0], NULL), WEFT_EINVAL);
+  CHECK_INT(weft_datagram_get(pair[0], WEFT_DATAGRAM_SEND_BUFFER, NULL), WEFT_EINVAL);
+  CHECK_INT(weft_datagram_local(pair[0], NULL), WEFT_EINVAL);
+  CHECK_INT(weft_datagram_peer(pair[0], NULL), WEFT_EINVAL);
+  CHECK_INT(weft_datagram_join(pair[0], NULL, 0), WEFT_EINVAL);
+  CHECK_INT(weft_datagram_send_to(pair[0], "x", 1, NULL), WEFT_EDESTADDRREQ);
+  send_text(pair[0], "fits");
+  expect_text(pair[1], "fits");
+  weft_datagram_close(pair[0]);
+  weft_datagram_close(pair[1]);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(null_is_einval),
     cmocka_unit_test(an_echo_goes_there_and_back),
     cmocka_unit_test(ipv6_works_the_same),
     cmocka_unit_test(unix_sockets_have_names_or_none),

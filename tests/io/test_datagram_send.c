@@ -162,6 +162,32 @@ TASK_TEST(a_full_queue_of_a_stranger_is_waited_for_too) {
   weft_datagram_close(from);
 }
 
+TASK_TEST(a_full_queue_holds_up_nobody_who_sends_to_another_one) {
+  weft_addr full_name, free_name;
+  weft_datagram *full = open_named(&full_name), *free = open_named(&free_name);
+  weft_datagram *from = open_with((weft_datagram_opts){.family = AF_UNIX});
+  weft_datagram *fillers[3]; /* one's own buffer may be full before the queue is */
+  for (int i = 0; i < 3; i++) {
+    fillers[i] = open_with((weft_datagram_opts){.family = AF_UNIX});
+    fill(fillers[i], &full_name, 0);
+  }
+  struct sending s = {.d = from, .to = &full_name, .number = 1}, second = s;
+  weft_task t = spawn_parked(send_number, &s), u = spawn_parked(send_number, &second);
+  for (int i = 0; i < 3; i++) {
+    struct sending other = {.d = from, .to = &free_name, .number = i};
+    CHECK_INT(send_number(&other), 0);
+  }
+  expect_numbers(free, 0, 3);
+  CHECK_INT(weft_task_done(t), 0);
+  CHECK_INT(weft_cancel(u), 1);
+  CHECK_INT(weft_await(u), WEFT_ECANCELED);
+  CHECK_INT(weft_datagram_close(from), 0);
+  CHECK_INT(weft_await(t), WEFT_ECLOSED);
+  for (int i = 0; i < 3; i++) CHECK_INT(weft_datagram_close(fillers[i]), 0);
+  CHECK_INT(weft_datagram_close(full), 0);
+  CHECK_INT(weft_datagram_close(free), 0);
+}
+
 TASK_TEST(what_is_too_long_is_refused_and_the_socket_works_on) {
   static const char big[70000];
   weft_datagram *server = open_udp(), *client = open_connected_to(server);
@@ -281,6 +307,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(sending_and_receiving_wait_side_by_side),
     cmocka_unit_test(a_full_queue_of_a_peer_is_waited_for),
     cmocka_unit_test(a_full_queue_of_a_stranger_is_waited_for_too),
+    cmocka_unit_test(a_full_queue_holds_up_nobody_who_sends_to_another_one),
     cmocka_unit_test(what_is_too_long_is_refused_and_the_socket_works_on),
     cmocka_unit_test(errors_of_the_system_are_answered_and_interruptions_are_not),
     cmocka_unit_test(no_call_is_made_for_nothing),

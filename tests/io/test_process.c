@@ -1,6 +1,7 @@
 /* Starting child processes: what they are, where they run, what they are given, what is told when
  * they cannot be started. */
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -353,6 +354,59 @@ TASK_TEST(a_descriptor_that_is_not_open_is_ebadf) {
 #endif
 }
 
+TASK_TEST(a_descriptor_that_no_process_can_have_is_ebadf) {
+  weft_process *p = NULL;
+  static const char *const argv[] = {"true", NULL};
+  static const int high[] = {INT_MAX, 1 << 30};
+  for (size_t i = 0; i < 2; i++)
+    CHECK_INT(weft_process_spawn(&p, argv, &(weft_process_opts){.fds = &high[i], .nfds = 1}),
+              WEFT_EBADF);
+  CHECK_PTR(p, NULL);
+}
+
+TASK_TEST(no_process_is_einval) {
+  int before = count_open();
+  weft_process_status st;
+  CHECK_INT(weft_process_spawn(NULL, (const char *const[]){"true", NULL}, NULL), WEFT_EINVAL);
+  CHECK_INT(weft_process_shell(NULL, "true", NULL), WEFT_EINVAL);
+  CHECK_INT(weft_process_pid(NULL), WEFT_EINVAL);
+  CHECK_PTR(weft_process_stdin(NULL), NULL);
+  CHECK_PTR(weft_process_stdout(NULL), NULL);
+  CHECK_PTR(weft_process_stderr(NULL), NULL);
+  CHECK_INT(weft_process_close_stdin(NULL), WEFT_EINVAL);
+  CHECK_INT(weft_process_communicate(NULL, NULL, 0, 0, NULL, NULL), WEFT_EINVAL);
+  CHECK_INT(weft_process_wait(NULL, &st), WEFT_EINVAL);
+  CHECK_INT(weft_process_poll(NULL, &st), WEFT_EINVAL);
+  CHECK_INT(weft_process_signal(NULL, 0), WEFT_EINVAL);
+  CHECK_INT(weft_process_terminate(NULL), WEFT_EINVAL);
+  CHECK_INT(weft_process_kill(NULL), WEFT_EINVAL);
+  CHECK_INT(weft_process_signal_group(NULL, 0), WEFT_EINVAL);
+  CHECK_INT(weft_process_stop(NULL, 0, &st), WEFT_EINVAL);
+  CHECK_INT(weft_process_close(NULL), 0);
+  CHECK_INT(count_open(), before);
+}
+
+/* As a daemon's are: pipes must not take their places, where the child's are put. */
+TASK_TEST(the_own_standard_streams_may_be_closed) {
+  int saved[2] = {fcntl(0, F_DUPFD_CLOEXEC, 100), fcntl(1, F_DUPFD_CLOEXEC, 100)};
+  weft_process_opts opts = {.in = WEFT_STDIO_NULL, .out = WEFT_STDIO_NULL, .err = WEFT_STDIO_PIPE};
+  weft_process_output output = {0};
+  weft_process *p = NULL;
+  close(0);
+  close(1);
+  int r = weft_process_shell(&p, "echo said >&2", &opts);
+  if (r == 0) r = weft_process_communicate(p, NULL, 0, 0, &output, NULL);
+  char said[16] = "";
+  snprintf(said, sizeof said, "%s", output.err ? output.err : "");
+  CHECK_INT(weft_process_close(p), 0);
+  for (int i = 0; i < 2; i++) {
+    dup2(saved[i], i);
+    close(saved[i]);
+  }
+  CHECK_INT(r, 0);
+  CHECK_STR(said, "said\n");
+}
+
 static void outside_a_task_no_process_is_started(void **state) {
   (void)state;
   weft_process *p = NULL;
@@ -383,6 +437,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(of_processes_that_start_at_once_none_gets_the_pipes_of_another),
     cmocka_unit_test(options_that_make_no_sense_are_einval),
     cmocka_unit_test(a_descriptor_that_is_not_open_is_ebadf),
+    cmocka_unit_test(a_descriptor_that_no_process_can_have_is_ebadf),
+    cmocka_unit_test(no_process_is_einval),
+    cmocka_unit_test(the_own_standard_streams_may_be_closed),
     cmocka_unit_test(outside_a_task_no_process_is_started),
 };
 

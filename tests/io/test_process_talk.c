@@ -1,4 +1,5 @@
 /* Talking to child processes: their streams, and communicate, which does all of it at once. */
+#include "base/memory.h"
 #include "counts.h"
 #include "parked.h"
 #include "process_test.h"
@@ -289,6 +290,68 @@ TASK_TEST(input_for_a_process_without_a_pipe_is_einval) {
   CHECK_INT(weft_process_close(p), 0);
 }
 
+enum { PIPED = 300000 }; /* more than a pipe holds */
+
+static void expect_count(weft_process *p) {
+  char *line = NULL;
+  if (CHECK(weft_read_line(weft_process_stdout(p), &line) > 0)) CHECK_INT(atoi(line), PIPED);
+}
+
+/* Its pipe to us does not block; the other one's input does. */
+TASK_TEST(the_output_of_one_may_be_the_input_of_another) {
+  weft_process *from =
+      start_script("read go; head -c 100000 /dev/zero; head -c 200000 /dev/zero", &with_pipes);
+  if (!from) return;
+  weft_stream *between = weft_process_stdout(from);
+  weft_process *to =
+      start_script("echo here; wc -c", &(weft_process_opts){.in = WEFT_STDIO_FD,
+                                                            .in_fd = weft_stream_fd(between),
+                                                            .out = WEFT_STDIO_PIPE});
+  char *line = NULL;
+  if (!to) return;
+  CHECK_INT(weft_read_line(weft_process_stdout(to), &line), 5);
+  CHECK_INT(weft_stream_close(between), 0);
+  CHECK_INT(weft_write(weft_process_stdin(from), "\n", 1), 0);
+  expect_count(to);
+  CHECK_INT(weft_process_close(to), 0);
+  CHECK_INT(weft_process_close(from), 0);
+}
+
+TASK_TEST(a_pipe_that_does_not_block_does_for_the_child) {
+  weft_stream *out, *in;
+  weft_process_status st = {.code = 99};
+  char *data = NULL;
+  if (!CHECK_INT(weft_pipe(&out, &in), 0)) return;
+  weft_process *p =
+      start_script("head -c 300000 /dev/zero",
+                   &(weft_process_opts){.out = WEFT_STDIO_FD, .out_fd = weft_stream_fd(in)});
+  CHECK_INT(weft_stream_close(in), 0);
+  CHECK_INT(weft_process_poll(p, &st), WEFT_EPENDING); /* it waits for room */
+  CHECK_INT(weft_read_all(out, PIPED, &data), PIPED);
+  CHECK_INT(weft_process_wait(p, &st), 0);
+  CHECK_INT(st.code, 0);
+  CHECK_INT(weft_stream_close(out), 0);
+  CHECK_INT(weft_process_close(p), 0);
+}
+
+TASK_TEST(a_communicate_without_memory_may_be_called_again) {
+  int failures = 0, r = WEFT_ENOMEM;
+  for (int n = 1; n < 8; n++) {
+    weft_process_output output = {0};
+    weft_process *p = start_script("cat; cat >&2 </dev/null", &with_pipes);
+    if (!p) return;
+    weft__memory_fail(WEFT__MEMORY_OWN, (uint64_t)n, false);
+    r = weft_process_communicate(p, "input", 5, 0, &output, NULL);
+    weft__memory_fail_end();
+    failures += r == WEFT_ENOMEM;
+    if (r == WEFT_ENOMEM) r = weft_process_communicate(p, "input", 5, 0, &output, NULL);
+    CHECK_INT(r, 0);
+    if (CHECK_UINT(output.out_len, 5)) CHECK_STR(output.out, "input");
+    CHECK_INT(weft_process_close(p), 0);
+  }
+  CHECK(failures > 0);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_conversation_line_by_line),
     cmocka_unit_test(writing_to_a_process_that_is_gone_is_epipe),
@@ -306,6 +369,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_cancelled_communicate_leaves_the_process),
     cmocka_unit_test(a_grandchild_may_keep_the_output_open),
     cmocka_unit_test(closing_the_process_ends_a_communicate),
+    cmocka_unit_test(the_output_of_one_may_be_the_input_of_another),
+    cmocka_unit_test(a_pipe_that_does_not_block_does_for_the_child),
+    cmocka_unit_test(a_communicate_without_memory_may_be_called_again),
     cmocka_unit_test(input_for_a_process_without_a_pipe_is_einval),
 };
 

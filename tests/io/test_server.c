@@ -363,6 +363,13 @@ TASK_TEST(a_handler_may_close_its_connection_itself) {
   end_server(v);
 }
 
+TASK_TEST(of_no_server_there_is_nothing_to_see) {
+  weft_addr a;
+  CHECK(!weft_server_listening(NULL));
+  CHECK_UINT(weft_server_connections(NULL), 0);
+  CHECK_INT(weft_server_addr(NULL, 0, &a), WEFT_EINVAL);
+}
+
 static int drop_and_close(weft_stream *s, void *arg) {
   (void)arg;
   CHECK_INT(weft_stream_abort(s), 0);
@@ -399,6 +406,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(a_handler_may_close_its_server_and_not_wait_for_it),
       cmocka_unit_test(no_more_than_max_conns_are_served_at_a_time_and_all_in_the_end),
       cmocka_unit_test(a_handler_may_close_its_connection_itself),
+      cmocka_unit_test(of_no_server_there_is_nothing_to_see),
       cmocka_unit_test(a_handler_may_abort_and_close_its_connection),
       cmocka_unit_test(a_place_is_not_kept_by_a_socket_that_nobody_comes_to),
       cmocka_unit_test(close_does_not_wait_for_a_place),
