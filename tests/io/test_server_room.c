@@ -239,6 +239,41 @@ TASK_TEST(a_connection_that_waits_for_a_stack_is_cancelled_by_a_shutdown) {
   CHECK_INT(weft_server_free(v), 0);
 }
 
+static int hold_a_stack(void *arg) {
+  (void)arg;
+  return weft_sleep(A_LONG_TIME);
+}
+
+TASK_TEST(a_server_that_gets_no_stack_to_accept_says_so) {
+  enum { MOST = 500 };
+  static weft_task holders[MOST];
+  weft_server *v = NULL;
+  int n = 0, code = 0;
+  be_roomy();
+  count_pauses();
+  weft__sys_fail(WEFT__SYS_mmap, 1, WEFT_ENOMEM, true);
+  while (code == 0 && n < MOST) {
+    weft_task t = weft_spawn(hold_a_stack, NULL, NULL);
+    int rounds = 0;
+    while (!is_parked(t) && !weft_task_done(t)) latch_turn(&rounds);
+    if (weft_task_done(t))
+      code = weft_await(t);
+    else
+      holders[n++] = t;
+  }
+  CHECK_INT(code, WEFT_ENOMEM);
+  CHECK_INT(weft_server_start(&v, echo_all, NULL, &(weft_serve_opts){.host = "127.0.0.1"}), 0);
+  CHECK_INT(weft_server_serve(v), WEFT_ENOMEM);
+  CHECK(!weft_server_listening(v));
+  CHECK_INT(atomic_load(&reports[WEFT_REPORT_HANDLER]), 1);
+  weft__sys_clear();
+  while (n > 0) {
+    CHECK_INT(weft_cancel(holders[--n]), 1);
+    CHECK_INT(weft_await(holders[n]), WEFT_ECANCELED);
+  }
+  CHECK_INT(weft_server_free(v), 0);
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(SV4_without_descriptors_accepting_pauses_and_goes_on),
@@ -251,6 +286,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(a_connection_for_which_there_is_no_memory_is_not_dropped),
       cmocka_unit_test(a_connection_whose_handler_gets_no_stack_is_served_when_there_is_one),
       cmocka_unit_test(a_connection_that_waits_for_a_stack_is_cancelled_by_a_shutdown),
+      cmocka_unit_test(a_server_that_gets_no_stack_to_accept_says_so),
   };
   return weft_test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
 }
