@@ -51,8 +51,8 @@ static void ring_sleeper(struct weft__worker *w, uint32_t how) {
 /* Several may sleep in one set: its owner, the owner's reserve, and a guest. The bell wakes any of them, so who
  * finds it rung rings again for another that was meant. */
 void weft__ring_heard(struct weft__pollset *s) {
-  struct weft__loop *l = weft__container_of(s, struct weft__loop, set);
-  struct weft__worker *owner = weft__container_of(l, struct weft__worker, own_loop);
+  struct weft__worker *owner = s->owner;
+  if (!owner) return;
   struct weft__runtime *rt = owner->rt;
   struct weft__worker *others[] = {owner,
                                    rt->nreserves ? &rt->workers[rt->nworkers + owner->index] : NULL,

@@ -25,19 +25,20 @@ struct weft__pollset_load {
   weft__atomic_u32 busy;  /* what the last look has shown */
 };
 
+struct weft__worker;
+
 struct weft__pollset {
-  int fd; /* constant, as bell */
-  weft__atomic_ptr
-      guest; /* a worker that sleeps in it and is not its owner: CAS from NULL, given back by a
-                               release store (idle.c) */
+  struct weft__worker *owner; /* constant; NULL: of no worker, in a test */
+  int fd;                     /* constant, as bell */
+  int bell;                   /* an eventfd, rung from any thread to end a wait */
+  /* A worker that sleeps in it and is not its owner: CAS from NULL, given back by a release store (idle.c). */
+  weft__atomic_ptr guest;
+  /* Descriptors in it, and waits. Raised after one was put in; read relaxed as a hint, which the fences of
+   * weft__loop_poke and of a driver that goes to sleep make exact. */
+  weft__atomic_u32 watched;
+  /* On the clock of weft__now_fast: when somebody last looked. Relaxed. */
+  weft__atomic_u64 looked_at;
   struct weft__pollset_load load;
-  int bell; /* an eventfd, rung from any thread to end a wait */
-  weft__atomic_u32
-      watched; /* descriptors in it, and waits. Raised after one was put in; read relaxed as a hint,
-                               which the fences of weft__loop_poke and of a driver that goes to sleep make
-                               exact */
-  weft__atomic_u64
-      looked_at; /* on the clock of weft__now_fast: when somebody last looked. Relaxed */
 };
 
 /* What an event is for: the address of one of the two, and how the kernel is to say it. */

@@ -36,7 +36,9 @@ int weft__worker_init(struct weft__worker *w, struct weft__runtime *rt, unsigned
   if (reserve) return 0;
   w->timers = &w->own_timers;
   w->loop = &w->own_loop;
-  return weft__loop_init(&w->own_loop);
+  int r = weft__loop_init(&w->own_loop);
+  w->own_loop.set.owner = w;
+  return r;
 }
 
 void weft__worker_fini(struct weft__worker *w) {

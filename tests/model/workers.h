@@ -197,6 +197,7 @@ static void setup(unsigned workers, unsigned reserves) {
     if (w->reserve) continue;
     w->timers = &w->own_timers;
     w->loop = &w->own_loop;
+    w->own_loop.set.owner = w;
   }
   for (unsigned i = 0; i < TASKS; i++) {
     S.task[i].rt = &S.rt;
