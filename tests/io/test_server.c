@@ -371,7 +371,9 @@ TASK_TEST(of_no_server_there_is_nothing_to_see) {
 }
 
 static int drop_and_close(weft_stream *s, void *arg) {
+  char c;
   (void)arg;
+  CHECK_INT(weft_read(s, &c, 1), 1);
   CHECK_INT(weft_stream_abort(s), 0);
   CHECK_INT(weft_stream_close(s), 0);
   return 0;
@@ -382,6 +384,7 @@ TASK_TEST(a_handler_may_abort_and_close_its_connection) {
   weft_addr at = addr_of_server(v);
   weft_stream *client = dial(&at);
   char c;
+  CHECK_INT(weft_write(client, "?", 1), 0);
   CHECK(weft_read(client, &c, 1) <= 0);
   CHECK_INT(weft_stream_close(client), 0);
   end_server(v);
