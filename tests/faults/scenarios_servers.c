@@ -59,10 +59,10 @@ static int use_listener(void *arg) {
   if (STEP(weft_listen(&loop.l, &at, NULL), 0, NET_CODES) < 0) return scene_leave(0);
   STEP(weft_listener_addr(loop.l, &at), 0, 0);
   weft_task t = weft_spawn(accept_one, &loop, NULL);
-  STEP(weft_wait_for(ask_once, &at, PATIENCE), 0, NET_CODES);
+  int asked = STEP(weft_wait_for(ask_once, &at, PATIENCE), 0, NET_CODES);
   weft_listener_close(loop.l);
-  /* Cancelled, unless it was never made: it may have a client whom nobody serves. */
-  weft_cancel(t);
+  /* Then it may have a client whom nobody serves. */
+  if (asked < 0) weft_cancel(t);
   STEP(weft_await(t), 0, NET_CODES, WEFT_ECANCELED);
   STEP(weft_listener_free(loop.l), 0, 0);
   return scene_leave(0);
