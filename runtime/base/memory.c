@@ -104,6 +104,10 @@ void *weft__calloc(size_t n, size_t size) {
   return get_zeroed(WEFT__MEMORY_OWN, n, size);
 }
 
+void *weft__alloc_for_good(size_t size) {
+  return must_fail(WEFT__MEMORY_OWN) ? NULL : calloc(1, size);
+}
+
 void *weft__alloc_aligned(size_t align, size_t size) {
   void *p = NULL;
   if (must_fail(WEFT__MEMORY_OWN) || posix_memalign(&p, align, size ? size : 1) != 0) p = NULL;

@@ -39,6 +39,10 @@ char *weft__strdup(const char *s) __attribute__((malloc, warn_unused_result));
 /* NULL is allowed. Any thread may free what another allocated. */
 void weft__free(void *p);
 
+/* Zeroed, for the process: never given back, so what the runtime holds does not count it. The caller keeps it
+ * where it can be reached from a static variable. */
+void *weft__alloc_for_good(size_t size) __attribute__((malloc, alloc_size(1), warn_unused_result));
+
 /* ---- room for libuv ---- */
 
 /* libuv ends the process when one of its tables cannot grow. From here to weft__memory_reserve_end,

@@ -18,7 +18,7 @@ static struct {
 } pool = {.free = {&pool.free, &pool.free}};
 
 static int add_slab(void) {
-  struct slab *s = weft__zalloc(sizeof *s);
+  struct slab *s = weft__alloc_for_good(sizeof *s);
   if (!s) return WEFT_ENOMEM;
   weft__spin_lock(&pool.lock);
   s->next = pool.slabs;

@@ -50,25 +50,30 @@ static struct weft__waited *find(int fd, void *first) {
   return f;
 }
 
+/* Seldom: each number is new once. */
+static int new_number(struct weft__waited **ret, int fd, weft__atomic_ptr *bucket) {
+  static struct weft__spin lock; /* guards the writing of all buckets */
+  weft__spin_lock(&lock);
+  void *first = weft__load_acquire_ptr(bucket);
+  struct weft__waited *f = find(fd, first);
+  if (!f) {
+    f = weft__alloc_for_good(sizeof *f);
+    if (f) {
+      f->fd = fd;
+      f->next = first;
+      weft__list_init(&f->waits);
+      weft__store_release_ptr(bucket, f);
+    }
+  }
+  weft__spin_unlock(&lock);
+  *ret = f;
+  return f ? 0 : WEFT_ENOMEM;
+}
+
 static int number(struct weft__waited **ret, int fd) {
   weft__atomic_ptr *bucket = &buckets[(unsigned)fd % BUCKETS];
-  void *first = weft__load_acquire_ptr(bucket);
-  *ret = find(fd, first);
-  if (*ret) return 0;
-  struct weft__waited *f = weft__zalloc(sizeof *f);
-  if (!f) return WEFT_ENOMEM;
-  f->fd = fd;
-  weft__list_init(&f->waits);
-  *ret = f;
-  for (;;) {
-    f->next = first;
-    if (weft__cas_ptr(bucket, &first, f)) return 0;
-    struct weft__waited *other = find(fd, first);
-    if (!other) continue;
-    weft__free(f);
-    *ret = other;
-    return 0;
-  }
+  *ret = find(fd, weft__load_acquire_ptr(bucket));
+  return *ret ? 0 : new_number(ret, fd, bucket);
 }
 
 /* ---- waking ---- */
