@@ -62,7 +62,7 @@ elseif(WEFT_SANITIZE STREQUAL "address")
 elseif(WEFT_SANITIZE STREQUAL "thread")
   set(WEFT_TEST_SEED_COUNT 20)
 else()
-  set(WEFT_TEST_SEED_COUNT 2000)
+  set(WEFT_TEST_SEED_COUNT 1000)
 endif()
 add_custom_target(tests_seeds)
 
