@@ -27,6 +27,7 @@ struct weft__waited {
   int fd;                    /* constant */
   struct weft__spin lock;    /* guards home and waits */
   struct weft__loop *home;   /* whose set was asked last */
+  uint16_t age;              /* of the question; an event carries it. As home */
   struct weft__list waits;   /* struct fd_wait, oldest first */
 };
 
@@ -89,7 +90,7 @@ static int ask(struct weft__waited *f) {
   EACH_WAIT(w, f) {
     mask |= (w->events & WEFT__FD_READ ? EPOLLIN : 0) | (w->events & WEFT__FD_WRITE ? EPOLLOUT : 0);
   }
-  return mask ? weft__pollset_ask(&f->home->set, f->fd, f, mask) : 0;
+  return mask ? weft__pollset_ask(&f->home->set, f->fd, f, ++f->age, mask) : 0;
 }
 
 /* Takes the wait off the list; tells whether its task is the caller's to make ready. */
@@ -114,8 +115,13 @@ static struct weft__task *wake_all(struct weft__waited *f, unsigned events) {
 }
 
 /* Should the kernel refuse to be asked again, those that are left look for themselves. */
-void weft__waited_event(struct weft__waited *f, unsigned events) {
+void weft__waited_event(struct weft__waited *f, uint16_t age, unsigned events) {
   weft__spin_lock(&f->lock);
+  /* Of a question that has been asked anew since: the kernel answers that one. */
+  if (age != f->age) {
+    weft__spin_unlock(&f->lock);
+    return;
+  }
   struct weft__task *chain = wake_all(f, events);
   struct weft__task *rest = NULL;
   if (f->home && !weft__list_empty(&f->waits) && ask(f) < 0)

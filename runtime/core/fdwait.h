@@ -27,7 +27,7 @@ int weft__fd_wait_events(int fd, int events, uint64_t deadline, int *ret);
 /* A number that has been waited for. The address is what an event carries. */
 struct weft__waited;
 /* It is ready for those (WEFT__FD_READ, WEFT__FD_WRITE). For the poll set. */
-void weft__waited_event(struct weft__waited *f, unsigned events);
+void weft__waited_event(struct weft__waited *f, uint16_t age, unsigned events);
 
 struct weft__loop;
 /* The loop's runtime ends. */

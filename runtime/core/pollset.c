@@ -73,9 +73,9 @@ void weft__pollset_lower(struct weft__pollset *s) {
 }
 
 /* The number may stand for another file than the last time, or for none that was waited for. */
-int weft__pollset_ask(struct weft__pollset *s, int fd, void *waited, uint32_t mask) {
+int weft__pollset_ask(struct weft__pollset *s, int fd, void *waited, uint16_t age, uint32_t mask) {
   uint32_t events = mask | EPOLLONESHOT | (mask & EPOLLIN ? EPOLLRDHUP : 0);
-  uint64_t data = tag(waited, WEFT__POLL_WAITED, 0);
+  uint64_t data = tag(waited, WEFT__POLL_WAITED, age);
   int r = add(s, EPOLL_CTL_MOD, fd, events, data);
   if (r == WEFT_ENOENT) r = add(s, EPOLL_CTL_ADD, fd, events, data);
   return r;
@@ -91,7 +91,7 @@ static void tell(const struct epoll_event *e) {
   if ((e->data.u64 & KIND_MASK) == WEFT__POLL_DESCRIPTOR)
     weft__descriptor_event(object, (uint16_t)(e->data.u64 >> AGE_SHIFT), ways);
   else
-    weft__waited_event(object, ways);
+    weft__waited_event(object, (uint16_t)(e->data.u64 >> AGE_SHIFT), ways);
 }
 
 /* Whether the bell was rung. An error (a signal came) is no event. */

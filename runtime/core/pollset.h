@@ -60,7 +60,7 @@ void weft__pollset_raise(struct weft__pollset *s);
 void weft__pollset_lower(struct weft__pollset *s);
 
 /* Asks for one event of fd: mask is of EPOLLIN and EPOLLOUT. Codes as above. Any thread. */
-int weft__pollset_ask(struct weft__pollset *s, int fd, void *waited, uint32_t mask);
+int weft__pollset_ask(struct weft__pollset *s, int fd, void *waited, uint16_t age, uint32_t mask);
 
 /* Looks once and tells the descriptors of what has happened. On a worker or a reserve. */
 void weft__pollset_look(struct weft__pollset *s);
