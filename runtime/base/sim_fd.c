@@ -7,6 +7,7 @@
 
 #include <weft/errors.h>
 
+#include "base/annotate.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/sim.h"
@@ -154,6 +155,7 @@ int weft__sim_net_watch(struct weft__sim_watch *w, int fd) {
   w->file = f;
   w->at = NEVER;
   weft__list_push_back(&watches, &w->link);
+  weft__note_poll_asked(&watches);
   return 0;
 }
 
@@ -183,6 +185,7 @@ static struct weft__sim_watch *draw_ready(const void *key) {
 
 static void tell(struct weft__sim_watch *w) {
   weft__list_remove(&w->link);
+  weft__note_poll_told(&watches);
   w->ready(w);
 }
 

@@ -82,6 +82,9 @@ static void entry(void *arg) {
 }
 
 int weft__sim_thread_create(pthread_t *ret, void *(*main)(void *arg), void *arg) {
+#if WEFT__TSAN
+  __tsan_acquire(&unused);
+#endif
   struct weft__list *kept = weft__list_pop_front(&unused);
   struct record *r = kept ? record_of(kept) : make_record();
   if (!r) return WEFT_EAGAIN;
@@ -106,10 +109,14 @@ int weft__sim_thread_create(pthread_t *ret, void *(*main)(void *arg), void *arg)
   return 0;
 }
 
-/* Its last switch has been made: somebody else runs. */
+/* Its last switch has been made: somebody else runs. As if by a lock around `unused`, what used the record
+ * before happens before what takes it out again. */
 static void put_back(struct record *r) {
   weft__list_remove(&r->all);
   weft__list_push_front(&unused, &r->all);
+#if WEFT__TSAN
+  __tsan_release(&unused);
+#endif
 }
 
 int weft__sim_thread_join(pthread_t id) {

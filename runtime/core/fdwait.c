@@ -6,6 +6,7 @@
 
 #include <weft/errors.h>
 
+#include "base/annotate.h"
 #include "base/memory.h"
 #include "base/sim.h"
 #include "base/sim_net.h"
@@ -195,7 +196,9 @@ struct simulated {
 static void on_simulated(struct weft__sim_watch *watch) {
   struct simulated *s = weft__container_of(watch, struct simulated, watch);
   struct weft__task *t = s->task;
-  if (weft__claim_win(&t->word, t->wait.ticket, WEFT__BY_EVENT) == WEFT__WON_PARKED)
+  weft__ticket ticket = t->wait.ticket;
+  weft__note_poll_asked(t); /* the last look at s: a waiter whose claim is lost may leave from here */
+  if (weft__claim_win(&t->word, ticket, WEFT__BY_EVENT) == WEFT__WON_PARKED)
     weft__make_ready(t);
 }
 
@@ -217,6 +220,7 @@ static int wait_simulated(struct weft__task *t, struct fd_wait *w, int fd, uint6
   weft__loop_poke(here);
   r = weft__wait_park(t, t->wait.ticket, deadline);
   weft__sim_net_unwatch(&s.watch);
+  weft__note_poll_told(t);
   w->came = w->events;
   return r;
 }
