@@ -34,7 +34,8 @@ static char kernel_state(const struct weft__blocking_thread *t) {
   snprintf(path, sizeof path, "/proc/self/task/%d/stat", t->tid);
   int fd = weft__sys_open(path, O_RDONLY | O_CLOEXEC, 0);
   if (fd < 0) return 0;
-  ssize_t n = weft__sys_read(fd, text, sizeof text);
+  /* past the seam: this read fails with its file, and the n-th read of a test is one of its own */
+  ssize_t n = weft__sys_real.read(fd, text, sizeof text);
   weft__sys_close(fd);
   /* "123 (name) S ...": a name has at most 15 bytes, of any kind, and what follows has no bracket
    */

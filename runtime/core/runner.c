@@ -179,7 +179,10 @@ int weft__runner_finish(struct weft__runtime *rt) {
   weft__table_remove(rt);
   weft__crash_end();
   if (sim) sim->rt = NULL;
-  if (!clean) return WEFT_ETIMEDOUT;
+  if (!clean) {
+    weft__table_leave_behind(rt);
+    return WEFT_ETIMEDOUT;
+  }
   if (sim) weft__simulated_end(rt);
   weft__runtime_free(rt);
   if (!sim) weft__table_leave(false);

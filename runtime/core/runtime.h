@@ -93,7 +93,7 @@ struct weft__runtime {
   struct weft__list
       resources; /* open in debug mode; guarded by resource.c, zeroed while there is none */
   struct weft__monitor *monitor;
-  struct weft__runtime *next; /* in the table of running runtimes; guarded by its lock */
+  struct weft__runtime *next; /* in the table, with those that run or that are left; its lock's */
 };
 
 /* True while any runtime of the process runs. Safe in a fork handler. */

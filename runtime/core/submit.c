@@ -11,8 +11,11 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct weft__runtime *first; /* guarded by lock, as next and refuses of each */
-static uint64_t last_id;            /* guarded by lock */
-static weft__atomic_u32 running;    /* how many are in the table; for the fork handler, relaxed */
+static struct weft__runtime
+    *left;               /* those whose end was cut off: never freed, threads may be in them.
+                                       Guarded by lock; what looks for leaks finds them here */
+static uint64_t last_id; /* guarded by lock */
+static weft__atomic_u32 running; /* how many are in the table; for the fork handler, relaxed */
 
 /* Runs under way, those included that were left behind by their shutdown's limit; -1: a simulation.
  * Guarded by lock. */
@@ -58,6 +61,13 @@ void weft__table_remove(struct weft__runtime *rt) {
   while (*at != rt) at = &(*at)->next;
   *at = rt->next;
   weft__sub_u32(&running, 1);
+  weft__mutex_unlock(&lock);
+}
+
+void weft__table_leave_behind(struct weft__runtime *rt) {
+  weft__mutex_lock(&lock);
+  rt->next = left;
+  left = rt;
   weft__mutex_unlock(&lock);
 }
 

@@ -16,5 +16,7 @@ bool weft__table_alone(void);
 /* Gives rt its id and lets it be found. */
 void weft__table_add(struct weft__runtime *rt);
 void weft__table_remove(struct weft__runtime *rt);
+/* It has been removed, and cannot be freed. */
+void weft__table_leave_behind(struct weft__runtime *rt);
 
 #endif
