@@ -42,22 +42,25 @@ int weft__descriptor_open(struct weft__descriptor **ret, int fd, unsigned can,
 
 /* ---- the home ---- */
 
-/* Fill before spread: while its worker has rest now and then, a loop takes all that begins there, since
- * the more of them one look finds the less each costs, and the others help by stealing tasks. A busy
- * one sends what is new to the loop that has the fewest. */
-static struct weft__loop *choose_home(void) {
+/* Fill before spread: the first set takes all until looking into it is work for more than one, since the
+ * more of them one look finds the less each costs, and since workers that each sleep in a set of their own
+ * wake each for an event or two. The others help by stealing tasks, and by looking in. Then the next set is
+ * filled; the one with the fewest when all are full. */
+struct weft__loop *weft__descriptor_home(void) {
   struct weft__worker *w = weft__self();
+  struct weft__runtime *rt = w->rt;
   struct weft__loop *home = w->loop;
-  if (weft__likely(!weft__pollset_busy(&home->set)) || w->rt->sim) return home;
-  for (unsigned i = 0; i < w->rt->nworkers; i++) {
-    struct weft__loop *other = &w->rt->workers[i].own_loop;
+  if (rt->sim || (w->current && w->current->odd & WEFT__PINNED)) return home;
+  for (unsigned i = 0; i < rt->nworkers; i++) {
+    struct weft__loop *other = &rt->workers[i].own_loop;
+    if (!weft__pollset_full(&other->set)) return other;
     if (weft__pollset_watched(&other->set) < weft__pollset_watched(&home->set)) home = other;
   }
   return home;
 }
 
 static int find_home(struct weft__descriptor *d) {
-  struct weft__loop *home = choose_home();
+  struct weft__loop *home = weft__descriptor_home();
   if (!d->simulated) {
     int r = weft__pollset_add(&home->set, d->fd, d, d->age);
     if (r < 0) return r;
@@ -177,7 +180,10 @@ int weft__descriptor_watch(struct weft__descriptor *d, enum weft__direction way,
   struct weft__loop *home = d->home;
   weft__spin_unlock(&d->lock);
   /* Its driver may sleep where no event comes from, having had no descriptor. */
-  if (r == 0 && weft__unlikely(homeless || d->simulated)) weft__loop_poke(home);
+  if (r == 0 && weft__unlikely(d->simulated))
+    weft__loop_poke(home);
+  else if (r == 0 && weft__unlikely(homeless))
+    weft__loop_watches(home);
   return r;
 }
 

@@ -220,4 +220,7 @@ static inline void weft__descriptor_leave_reader(struct weft__descriptor *d) {
   weft__descriptor_leave_as(d, WEFT__DESCRIPTOR_CALL + WEFT__DESCRIPTOR_READER);
 }
 
+/* The loop whose set takes what begins to wait now. On a worker. */
+struct weft__loop *weft__descriptor_home(void);
+
 #endif

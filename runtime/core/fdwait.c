@@ -151,7 +151,7 @@ void weft__waited_leave_home(struct weft__loop *home) {
 /* The home of a wait counts it: while there are any its driver sleeps where events come from. */
 static int begin(struct weft__waited *f, struct fd_wait *w) {
   weft__spin_lock(&f->lock);
-  if (!f->home) f->home = weft__self()->loop;
+  if (!f->home) f->home = weft__descriptor_home();
   weft__list_push_back(&f->waits, &w->link);
   int r = ask(f);
   if (r < 0) weft__list_remove(&w->link);
@@ -180,7 +180,7 @@ static int wait_real(struct weft__task *t, struct fd_wait *w, int fd, uint64_t d
     weft__wait_abort(t, w->task->wait.ticket);
     return r;
   }
-  weft__loop_poke(w->home);
+  weft__loop_watches(w->home);
   r = weft__wait_park(t, w->task->wait.ticket, deadline);
   end(f, w);
   return r;
@@ -197,9 +197,9 @@ static void on_simulated(struct weft__sim_watch *watch) {
   struct simulated *s = weft__container_of(watch, struct simulated, watch);
   struct weft__task *t = s->task;
   weft__ticket ticket = t->wait.ticket;
-  weft__note_poll_asked(t); /* the last look at s: a waiter whose claim is lost may leave from here */
-  if (weft__claim_win(&t->word, ticket, WEFT__BY_EVENT) == WEFT__WON_PARKED)
-    weft__make_ready(t);
+  weft__note_poll_asked(
+      t); /* the last look at s: a waiter whose claim is lost may leave from here */
+  if (weft__claim_win(&t->word, ticket, WEFT__BY_EVENT) == WEFT__WON_PARKED) weft__make_ready(t);
 }
 
 static int wait_simulated(struct weft__task *t, struct fd_wait *w, int fd, uint64_t deadline) {

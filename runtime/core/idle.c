@@ -30,6 +30,8 @@ enum {
   SEARCH_NS = 20 * 1000, /* about what waking a halted CPU costs */
   PAUSES_BETWEEN_LOOKS = 32,
   UNSEEN_NS = 50 * 1000, /* so old may be the last look into a busy worker's poll set */
+  ALONE_NS =
+      500 * 1000, /* a set that nobody has looked into for so long needs somebody asleep in it */
 };
 
 /* Workers that search; below the truth, even below 0, while a waker has not yet counted a worker that
@@ -104,6 +106,17 @@ void weft__notify_hard(struct weft__runtime *rt) {
 void weft__notify(struct weft__runtime *rt) {
   if (weft__load_relaxed_u32(&rt->parked) == 0 || searching(rt) > 0) return;
   weft__notify_hard(rt);
+}
+
+/* The raise of `watched` comes before the look at the driver's word, as its change of that word before its
+ * last look at the loop: either it finds the loop alive or it is found asleep elsewhere. */
+void weft__loop_watches(struct weft__loop *l) {
+  weft__fence_light();
+  struct weft__worker *driver = weft__load_acquire_ptr(&l->driver);
+  if (!driver || driver == weft__self()) return;
+  uint32_t how = weft__load_acquire_u32(&driver->park);
+  bool elsewhere = how == WEFT__IN_LOOP && weft__load_acquire_ptr(&driver->bed) != &l->set;
+  if (how == WEFT__ON_FUTEX || elsewhere) weft__unpark(driver);
 }
 
 void weft__loop_poke(struct weft__loop *l) {
@@ -198,19 +211,19 @@ static void sleep_on_word(struct weft__worker *w, uint64_t deadline) {
  * on the park word, which is cheaper. w->park says which. */
 void weft__sleep_until(struct weft__worker *w, uint32_t how, uint64_t deadline) {
   struct weft__pollset *bed = weft__load_relaxed_ptr(&w->bed);
-  uint64_t from = weft__now_fast();
+  weft__burst_rested(w);
   if (how == WEFT__ON_FUTEX)
     sleep_on_word(w, deadline);
   else if (bed == &w->loop->set)
     weft__loop_sleep(w->loop, deadline);
   else
     weft__pollset_wait(bed, deadline);
-  if (!w->reserve) weft__pollset_rested(&w->loop->set, from, weft__now_fast());
 }
 
-/* A worker whose own loop has nothing to wait for sleeps in the set of one that is busy and has descriptors, so
- * that their events do not have to wait for it. One guest is enough: as soon as it is awake the next
- * one that goes to sleep takes its place. */
+/* A worker whose own loop has nothing to wait for sleeps in the set of one that has descriptors and has not
+ * looked for a while, so that their events do not have to wait for it. Who looks often needs no guest, whom each
+ * event would wake. One guest is enough: as soon as it is awake the next one that goes to sleep takes its
+ * place. */
 static struct weft__pollset *find_bed(struct weft__worker *w) {
   struct weft__runtime *rt = w->rt;
   if (rt->sim) return NULL;
@@ -220,6 +233,7 @@ static struct weft__pollset *find_bed(struct weft__worker *w) {
     void *none = NULL;
     if (peer == w || weft__likely(weft__pollset_watched(set) == 0)) continue;
     if (weft__load_relaxed_u32(&peer->park) == WEFT__IN_LOOP) continue;
+    if (weft__now_fast() - weft__load_relaxed_u64(&set->looked_at) < ALONE_NS) continue;
     if (weft__load_relaxed_ptr(&set->guest) == NULL && weft__cas_ptr(&set->guest, &none, w))
       return set;
   }

@@ -76,6 +76,9 @@ bool weft__loop_alive(const struct weft__loop *l);
 void weft__loop_post(struct weft__loop *l, struct weft__loop_request *req);
 /* Wakes the driver if it sleeps, so that it runs what was posted. Any thread. (idle.c) */
 void weft__loop_poke(struct weft__loop *l);
+/* A descriptor of the loop, or a wait, has come: its driver, if it sleeps elsewhere, is woken to sleep in the
+ * loop. Any thread. (idle.c) */
+void weft__loop_watches(struct weft__loop *l);
 /* Takes req back: true when it will not be run. Any thread. */
 bool weft__loop_unpost(struct weft__loop *l, struct weft__loop_request *req);
 /* Ends a sleep in the loop; for idle.c. Any thread. */

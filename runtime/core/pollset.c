@@ -9,12 +9,13 @@
 #include "base/sys.h"
 #include "core/descriptor.h"
 #include "core/fdwait.h"
+#include "core/worker.h"
 
 enum {
   EVENTS = 256,
   AHEAD = 4,                  /* so many events before its own a descriptor is fetched */
-  LOAD_NS = 10 * 1000 * 1000, /* how long a look at the load lasts */
-  REST = 4,                   /* who rests for less than one part in so many is busy */
+  LOAD_NS = 10 * 1000 * 1000, /* how long the load is measured */
+  FULL_PART = 4,              /* a set is full when looks take more than one part in so many */
 };
 
 /* What an event carries: nothing for the bell; else the address, which is aligned and has no bits above the
@@ -108,10 +109,40 @@ static bool tell_all(const struct epoll_event *events, int n) {
   return rung;
 }
 
+/* Adds a look to the load, and begins a new period when one is over. */
+static void spent(struct weft__pollset_load *l, uint64_t from, uint64_t now) {
+  uint64_t ns = weft__load_relaxed_u64(&l->spent) + (now - from);
+  uint64_t period = now - weft__load_relaxed_u64(&l->since);
+  if (period >= LOAD_NS) {
+    weft__store_relaxed_u32(&l->full, ns > period / FULL_PART);
+    weft__store_relaxed_u64(&l->since, now);
+    ns = 0;
+  }
+  weft__store_relaxed_u64(&l->spent, ns);
+}
+
+bool weft__pollset_full(const struct weft__pollset *s) {
+  if (!weft__load_relaxed_u32(&s->load.full)) return false;
+  return weft__now_fast() - weft__load_relaxed_u64(&s->load.since) < 2 * LOAD_NS;
+}
+
+/* The n events of a look that began then, and came back at `now`. Whether the bell was rung. */
+static bool tell_burst(struct weft__pollset *s, const struct epoll_event *events, int n,
+                       uint64_t from, uint64_t now) {
+  struct weft__worker *w = weft__self();
+  weft__store_relaxed_u64(&s->looked_at, now);
+  if (w) weft__burst_begin(w, now);
+  bool rung = tell_all(events, n);
+  if (w) weft__burst_end(w);
+  spent(&s->load, from, weft__now_fast());
+  return rung;
+}
+
 void weft__pollset_look(struct weft__pollset *s) {
   struct epoll_event events[EVENTS];
-  weft__store_relaxed_u64(&s->looked_at, weft__now_fast());
-  tell_all(events, weft__sys_epoll_wait(s->fd, events, EVENTS, 0));
+  uint64_t from = weft__now_fast();
+  int n = weft__sys_epoll_wait(s->fd, events, EVENTS, 0);
+  tell_burst(s, events, n, from, weft__now_fast());
 }
 
 static int wait_for(struct weft__pollset *s, struct epoll_event *events, uint64_t deadline) {
@@ -123,35 +154,12 @@ static int wait_for(struct weft__pollset *s, struct epoll_event *events, uint64_
   return weft__sys_epoll_wait_ns(s->fd, events, EVENTS, &timeout);
 }
 
-static bool is_busy(uint64_t slept, uint64_t ns) {
-  return slept < ns / REST;
-}
-
-void weft__pollset_rested(struct weft__pollset *s, uint64_t from, uint64_t now) {
-  struct weft__pollset_load *l = &s->load;
-  uint64_t since = weft__load_relaxed_u64(&l->since);
-  uint64_t slept = weft__load_relaxed_u64(&l->slept) + (now - from);
-  if (now - since >= LOAD_NS) {
-    weft__store_relaxed_u32(&l->busy, is_busy(slept, now - since));
-    weft__store_relaxed_u64(&l->since, now);
-    slept = 0;
-  }
-  weft__store_relaxed_u64(&l->slept, slept);
-}
-
-/* A driver that never sleeps ends no look. */
-bool weft__pollset_busy(const struct weft__pollset *s) {
-  uint64_t ns = weft__now_fast() - weft__load_relaxed_u64(&s->load.since);
-  if (ns < LOAD_NS) return weft__load_relaxed_u32(&s->load.busy) != 0;
-  return is_busy(weft__load_relaxed_u64(&s->load.slept), ns);
-}
-
 void weft__pollset_wait(struct weft__pollset *s, uint64_t deadline) {
   struct epoll_event events[EVENTS];
   uint64_t rings;
   int n = wait_for(s, events, deadline);
-  weft__store_relaxed_u64(&s->looked_at, weft__now_fast());
-  if (!tell_all(events, n)) return;
+  uint64_t now = weft__now_fast(); /* the wait is no work */
+  if (!tell_burst(s, events, n, now, now)) return;
   /* Not through the seam, as the write: no test may make a ring fail. */
   (void)eventfd_read(s->bell, &rings);
   weft__ring_heard(s);

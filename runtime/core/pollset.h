@@ -17,12 +17,12 @@
 
 #include "base/atomics.h"
 
-/* How busy the set's driver was lately. Written by the driver, read by others as a hint: relaxed. On the clock
- * of weft__now_fast. */
+/* How much of the time goes into looking. Written by whoever looks, without care for others who do, and read
+ * as a hint: relaxed. On the clock of weft__now_fast. */
 struct weft__pollset_load {
-  weft__atomic_u64 since; /* the beginning of this look at it */
-  weft__atomic_u64 slept; /* ns that it has slept since */
-  weft__atomic_u32 busy;  /* what the last look has shown */
+  weft__atomic_u64 since; /* the beginning of this period */
+  weft__atomic_u64 spent; /* ns of it in looks */
+  weft__atomic_u32 full;  /* what the last period has shown */
 };
 
 struct weft__worker;
@@ -73,10 +73,9 @@ void weft__pollset_wait(struct weft__pollset *s, uint64_t deadline);
 /* Ends the driver's wait, or the next one. Any thread. */
 void weft__pollset_ring(struct weft__pollset *s);
 
-/* The driver has slept from then until now. */
-void weft__pollset_rested(struct weft__pollset *s, uint64_t from, uint64_t now);
-/* The driver has had hardly any rest in the last ten milliseconds. Any thread. */
-bool weft__pollset_busy(const struct weft__pollset *s);
+/* Looking has lately taken so much of a thread's time that what is new had better be in another set. Any
+ * thread. */
+bool weft__pollset_full(const struct weft__pollset *s);
 
 static inline uint32_t weft__pollset_watched(const struct weft__pollset *s) {
   return weft__load_relaxed_u32(&s->watched);

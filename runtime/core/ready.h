@@ -31,10 +31,11 @@ static inline void weft__ready_local(struct weft__worker *w, struct weft__task *
 }
 
 /* After a push into w's queues, by w: the fence orders it before the look at `parked` (pairs with the
- * heavy fence of a worker that goes to sleep). */
+ * heavy fence of a worker that goes to sleep). In a burst nothing, which its end makes up for. */
 static inline void weft__notify_if_surplus(struct weft__worker *w) {
   weft__fence_light();
-  if (weft__unlikely(weft__load_relaxed_u32(&w->rt->parked) != 0) && weft__worker_surplus(w))
+  if (weft__unlikely(weft__load_relaxed_u32(&w->rt->parked) != 0) && !w->burst.open &&
+      weft__worker_surplus(w))
     weft__notify(w->rt);
 }
 

@@ -33,6 +33,7 @@ int weft__worker_init(struct weft__worker *w, struct weft__runtime *rt, unsigned
   weft__tasklist_init(&w->hogs, WEFT__LINK_READY);
   weft__timers_init(&w->own_timers);
   weft__stack_cache_init(&w->stacks, &rt->stacks);
+  weft__burst_init(&w->burst);
   if (reserve) return 0;
   w->timers = &w->own_timers;
   w->loop = &w->own_loop;

@@ -17,6 +17,7 @@
 #include "base/context.h"
 #include "base/counters.h"
 #include "base/stack.h"
+#include "core/burst.h"
 #include "core/deque.h"
 #include "core/loop.h"
 #include "core/ring.h"
@@ -70,6 +71,7 @@ struct weft__worker {
   bool plain;          /* constant: neither exact nor a reserve: spawns go to the deque */
   bool turn_unstarted; /* whose turn it is: ready and unstarted tasks alternate */
   bool searching;      /* counted in rt->searching */
+  struct weft__burst burst;
   struct weft__task *eager;    /* of a task that makes way: what runs instead */
   struct weft__task *spawners; /* those that have made way, the latest first, through
                                   link[WEFT__LINK_READY] */

@@ -51,11 +51,14 @@ struct weft__descriptor *weft__descriptor_at(struct weft__loop *home) {
   (void)home;
   model_fail("no runtime ends");
 }
-bool weft__pollset_busy(const struct weft__pollset *s) {
+bool weft__pollset_full(const struct weft__pollset *s) {
   (void)s;
   return false;
 }
 void weft__loop_poke(struct weft__loop *l) {
+  (void)l;
+}
+void weft__loop_watches(struct weft__loop *l) {
   (void)l;
 }
 bool weft__sim_net_owns(int fd) {

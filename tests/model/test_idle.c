@@ -30,14 +30,18 @@ static void two_workers_in_loops(void) {
   S.loop_alive = true;
 }
 
-/* Worker 0 has a descriptor. */
+/* Worker 0 has a descriptor, and nobody has looked at it for long. */
+static void descriptor_of_0(void) {
+  weft__store_relaxed_u32(&S.w[0].own_loop.set.watched, 1);
+  weft__store_relaxed_u64(&S.w[0].own_loop.set.looked_at, (uint64_t)-WEFT__NS_PER_SEC);
+}
 static void two_workers_and_a_descriptor(void) {
   setup_busy(2);
-  weft__store_relaxed_u32(&S.w[0].own_loop.set.watched, 1);
+  descriptor_of_0();
 }
 static void two_idle_workers_and_a_descriptor(void) {
   setup(2, 0);
-  weft__store_relaxed_u32(&S.w[0].own_loop.set.watched, 1);
+  descriptor_of_0();
 }
 
 /* --- who brings work --- */
@@ -85,6 +89,15 @@ static void nothing(void) {}
 /* Something for the other worker's loop, which may be asleep or about to be. */
 static void posts(void) {
   post(1);
+}
+
+/* The other worker's loop gets its first descriptor, then that gets an event. */
+static void watches(void) {
+  struct weft__loop *l = &S.w[1].own_loop;
+  weft__add_u32(&l->set.watched, 1);
+  weft__loop_watches(l);
+  weft__fence_full(); /* what comes to a descriptor comes by a system call that takes locks */
+  weft__xchg_u32(&S.event, 1);
 }
 
 /* A task of worker 0 begins to wait with a deadline; the timers are served by worker 1, who may
@@ -182,6 +195,11 @@ static const struct model timer = MODEL("idle: an earlier deadline", a_late_time
                                         {"busy", waits_until_early}, {"idle", works_once});
 
 /* Asleep in the set of the busy one; and two in one set, of whom the bell may wake the wrong one. */
+static const struct model watched =
+    MODEL("idle: a first descriptor", two_workers, {"busy", watches}, {"idle", works_once});
+static const struct model watched_guest =
+    MODEL("idle: a first descriptor, asleep as a guest", two_workers_and_a_descriptor,
+          {"busy", watches}, {"guest", works_once});
 static const struct model guest = MODEL("idle: asleep as a guest", two_workers_and_a_descriptor,
                                         {"busy", spawns_two}, {"guest", works_once});
 static const struct model guest_request =
@@ -193,9 +211,9 @@ static const struct model owner_and_guest =
 
 /* --- tests --- */
 
-static const struct model *const one_idle[] = {&spawned, &woken,        &foreign,         &pinned,
-                                               &in_loop, &request,      &request_in_loop, &timer,
-                                               &guest,   &guest_request};
+static const struct model *const one_idle[] = {
+    &spawned,         &woken, &foreign, &pinned,        &in_loop, &request,
+    &request_in_loop, &timer, &guest,   &guest_request, &watched, &watched_guest};
 
 static void hold(enum model_memory memory, int preemptions) {
   for (size_t i = 0; i < sizeof one_idle / sizeof one_idle[0]; i++)

@@ -28,6 +28,7 @@ static struct {
   struct weft__worker w[WORKERS];
   struct weft__task task[TASKS];
   weft__atomic_u32 bell[WORKERS]; /* of the worker's loop */
+  weft__atomic_u32 event;         /* has come to a descriptor of worker 1 */
   struct model_plain uv[WORKERS]; /* what libuv keeps for the loop */
   unsigned inside[WORKERS];       /* threads that are in uv_run of it */
   struct model_plain request;     /* what the poster of a request wrote for it */
@@ -56,7 +57,7 @@ static bool rung_0(void) {
   return weft__load_relaxed_u32(&S.bell[0]) != 0;
 }
 static bool rung_1(void) {
-  return weft__load_relaxed_u32(&S.bell[1]) != 0;
+  return weft__load_relaxed_u32(&S.bell[1]) != 0 || weft__load_relaxed_u32(&S.event) != 0;
 }
 static bool rung_2(void) {
   return weft__load_relaxed_u32(&S.bell[2]) != 0;
@@ -87,11 +88,16 @@ void weft__descriptors_leave_home(struct weft__loop *home) {
 void weft__waited_leave_home(struct weft__loop *home) {
   (void)home;
 }
-void weft__pollset_rested(struct weft__pollset *s, uint64_t from, uint64_t now) {
-  (void)s, (void)from, (void)now;
+static void begun(unsigned i);
+
+/* What comes of a descriptor: its task can go on. */
+static void take_event(void) {
+  if (!weft__xchg_u32(&S.event, 0)) return;
+  begun(0);
+  weft__make_ready(&S.task[0]);
 }
 void weft__pollset_look(struct weft__pollset *s) {
-  (void)s; /* nothing ever comes of a descriptor */
+  if (index_of(weft__container_of(s, struct weft__loop, set)) == 1) take_event();
 }
 /* Several may. */
 void weft__pollset_wait(struct weft__pollset *s, uint64_t deadline) {
@@ -99,6 +105,7 @@ void weft__pollset_wait(struct weft__pollset *s, uint64_t deadline) {
   (void)deadline;
   model_wait_until(rung[i]);
   weft__xchg_u32(&S.bell[i], 0);
+  if (i == 1) take_event();
   weft__ring_heard(s);
 }
 void weft__pollset_ring(struct weft__pollset *s) {
