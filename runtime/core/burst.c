@@ -5,6 +5,7 @@
 
 enum {
   HELP_NS = 100 * 1000, /* about twice what a helper takes to come */
+  LEAST_NS = 1000,      /* the average grows by so much at once, however small it is */
   WEIGHT = 4,           /* of the past against the last look's average, as WEIGHT - 1 to 1 */
 };
 
@@ -13,9 +14,11 @@ void weft__burst_init(struct weft__burst *b) {
   *b = (struct weft__burst){.slice_ns = HELP_NS};
 }
 
+/* One look in which the thread lost its CPU says little: no average counts for more than twice what was known. */
 static void learn(struct weft__burst *b, uint64_t now, uint64_t slices) {
   if (b->from != 0 && slices != b->slices) {
-    uint64_t average = (now - b->from) / (slices - b->slices);
+    uint64_t average = (now - b->from) / (slices - b->slices), most = 2 * b->slice_ns + LEAST_NS;
+    if (average > most) average = most;
     b->slice_ns = (b->slice_ns * (WEIGHT - 1) + average) / WEIGHT;
   }
   b->from = now;

@@ -26,7 +26,7 @@
 #include "core/worker.h"
 
 enum {
-  SEARCH_ROUNDS = 3,     /* looks at every peer when spinning is not worth it */
+  SEARCH_ROUNDS = 4,     /* looks at every peer when spinning is not worth it */
   SEARCH_NS = 20 * 1000, /* about what waking a halted CPU costs */
   PAUSES_BETWEEN_LOOKS = 32,
   UNSEEN_NS = 50 * 1000, /* so old may be the last look into a busy worker's poll set */
@@ -185,17 +185,19 @@ static bool any_descriptor(struct weft__runtime *rt) {
   return false;
 }
 
-/* Where work comes from descriptors nobody spins for it: who sleeps in a set is woken by the kernel, and
- * what a spinning worker burns its clients lack. */
+/* Where work comes from descriptors one round has to do: who sleeps in a set is woken by the kernel, and what
+ * a spinning worker burns its clients lack. */
 static struct weft__task *search(struct weft__worker *w) {
-  uint64_t until = w->rt->spin && !any_descriptor(w->rt) ? weft__now_fast() + SEARCH_NS : 0;
-  for (int round = 0;; round++) {
+  bool told = any_descriptor(w->rt);
+  int rounds = told ? 1 : SEARCH_ROUNDS;
+  uint64_t until = w->rt->spin && !told ? weft__now_fast() + SEARCH_NS : 0;
+  for (int round = 1;; round++) {
     struct weft__task *t = weft__steal_task(w);
     if (!t) t = weft__next_task(w);
     if (t) return t;
     if (weft__load_relaxed_u32(&w->park) == WEFT__NOTIFIED) return NULL;
     look_into_sets(w);
-    if (round >= SEARCH_ROUNDS && (until == 0 || weft__now_fast() >= until)) return NULL;
+    if (round >= rounds && (until == 0 || weft__now_fast() >= until)) return weft__next_task(w);
     for (int i = 0; i < PAUSES_BETWEEN_LOOKS; i++) weft__cpu_pause();
   }
 }
