@@ -180,10 +180,7 @@ int weft__descriptor_watch(struct weft__descriptor *d, enum weft__direction way,
   struct weft__loop *home = d->home;
   weft__spin_unlock(&d->lock);
   /* Its driver may sleep where no event comes from, having had no descriptor. */
-  if (r == 0 && weft__unlikely(d->simulated))
-    weft__loop_poke(home);
-  else if (r == 0 && weft__unlikely(homeless))
-    weft__loop_watches(home);
+  if (r == 0 && weft__unlikely(homeless || d->simulated)) weft__loop_watches(home);
   return r;
 }
 

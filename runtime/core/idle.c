@@ -109,14 +109,15 @@ void weft__notify(struct weft__runtime *rt) {
 }
 
 /* The raise of `watched` comes before the look at the driver's word, as its change of that word before its
- * last look at the loop: either it finds the loop alive or it is found asleep elsewhere. */
+ * last look at the loop: either it finds the loop alive or it is found asleep elsewhere. A simulated loop is
+ * not woken by a kernel: its driver looks again, whatever it sleeps in. */
 void weft__loop_watches(struct weft__loop *l) {
   weft__fence_light();
   struct weft__worker *driver = weft__load_acquire_ptr(&l->driver);
   if (!driver || driver == weft__self()) return;
   uint32_t how = weft__load_acquire_u32(&driver->park);
   bool elsewhere = how == WEFT__IN_LOOP && weft__load_acquire_ptr(&driver->bed) != &l->set;
-  if (how == WEFT__ON_FUTEX || elsewhere) weft__unpark(driver);
+  if (how == WEFT__ON_FUTEX || elsewhere || driver->rt->sim) weft__unpark(driver);
 }
 
 void weft__loop_poke(struct weft__loop *l) {
