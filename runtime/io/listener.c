@@ -137,12 +137,19 @@ int weft__listener_take(weft_listener *l, weft_stream **ret, const void *site) {
   return r;
 }
 
+/* When the time is over one more try is worth it: somebody may have come, and then the end of the time, since
+ * the last one. */
 int weft__listener_wait(weft_listener *l) {
   uint64_t until = is_hasty(l) ? weft__load_relaxed_u64(&l->last_call) : WEFT__NEVER;
-  if (weft__now() >= until) return WEFT_EAGAIN;
-  if (until != WEFT__NEVER) become_deaf(l);
-  int r = weft__descriptor_wait(l->d, WEFT__IN, until);
-  if (r == WEFT_ETIMEDOUT) r = 0;
+  int r = 0;
+  if (weft__now() >= until) {
+    if (l->last_try) return WEFT_EAGAIN;
+    l->last_try = true;
+  } else {
+    if (until != WEFT__NEVER) become_deaf(l);
+    r = weft__descriptor_wait(l->d, WEFT__IN, until);
+    if (r == WEFT_ETIMEDOUT) r = 0;
+  }
   /* The try that is worth it is the next take's. */
   if (r == 0) weft__descriptor_more(l->d, WEFT__IN);
   l->row = 0;

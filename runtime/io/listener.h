@@ -36,6 +36,7 @@ struct weft_listener {
   weft_addr from; /* who has come last */
   bool paused;    /* there was no room, and that was reported */
   bool deaf;      /* the kernel drops what asks for a connection */
+  bool last_try;  /* the one after the time was over has been asked for */
 };
 
 /* One task, from here to leave. 0, WEFT_ECLOSED, WEFT_EBUSY. */

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "io/addr.h"
+#include "io/listener.h"
 #include "server_test.h"
 
 /* ---- accepting ---- */
@@ -72,6 +73,25 @@ TASK_TEST(nobody_listens_after_the_close) {
   weft_addr at = addr_of(l);
   CHECK_INT(weft_listener_close(l), 0);
   CHECK(is_refused(&at));
+  CHECK_INT(weft_listener_free(l), 0);
+}
+
+/* The end comes between a try that found nobody and the wait after it, and so does a client. */
+TASK_TEST(who_came_before_a_hasty_end_is_taken) {
+  weft_listener *l = listen_here(NULL);
+  weft_addr at = addr_of(l);
+  weft_stream *s = NULL;
+  CHECK_INT(weft__listener_enter(l), 0);
+  CHECK_INT(weft__listener_take(l, &s, NULL), WEFT_EAGAIN);
+  weft_stream *client = dial(&at);
+  weft__listener_hurry(l, 0);
+  while (weft__descriptor_take(l->d, WEFT__IN)) {} /* as if that try had come just before it */
+  CHECK_INT(weft__listener_wait(l), 0);
+  CHECK_INT(weft__listener_take(l, &s, NULL), 0);
+  CHECK_INT(weft__listener_take(l, &s, NULL), WEFT_EAGAIN);
+  CHECK_INT(weft__listener_wait(l), WEFT_EAGAIN);
+  weft__listener_leave(l);
+  CHECK(weft_stream_close(client) == 0 && weft_stream_close(s) == 0);
   CHECK_INT(weft_listener_free(l), 0);
 }
 
@@ -271,6 +291,7 @@ static void outside_a_task_there_is_nobody_to_wait(void **state) {
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(each_client_becomes_a_stream),
+      cmocka_unit_test(who_came_before_a_hasty_end_is_taken),
       cmocka_unit_test(accept_waits_for_a_client),
       cmocka_unit_test(an_accept_ends_with_0_when_the_listener_is_closed),
       cmocka_unit_test(a_listener_that_is_freed_ends_its_accept),
