@@ -197,8 +197,8 @@ static void on_simulated(struct weft__sim_watch *watch) {
   struct simulated *s = weft__container_of(watch, struct simulated, watch);
   struct weft__task *t = s->task;
   weft__ticket ticket = t->wait.ticket;
-  weft__note_poll_asked(
-      t); /* the last look at s: a waiter whose claim is lost may leave from here */
+  /* The last look at s: a waiter whose claim is lost may leave from here. */
+  weft__note_poll_asked(t);
   if (weft__claim_win(&t->word, ticket, WEFT__BY_EVENT) == WEFT__WON_PARKED) weft__make_ready(t);
 }
 

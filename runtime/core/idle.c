@@ -30,8 +30,7 @@ enum {
   SEARCH_NS = 20 * 1000, /* about what waking a halted CPU costs */
   PAUSES_BETWEEN_LOOKS = 32,
   UNSEEN_NS = 50 * 1000, /* so old may be the last look into a busy worker's poll set */
-  ALONE_NS =
-      500 * 1000, /* a set that nobody has looked into for so long needs somebody asleep in it */
+  ALONE_NS = 500 * 1000, /* a set unseen for so long needs somebody asleep in it */
 };
 
 /* Workers that search; below the truth, even below 0, while a waker has not yet counted a worker that

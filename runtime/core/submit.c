@@ -10,11 +10,10 @@
 #include "core/worker.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct weft__runtime *first; /* guarded by lock, as next and refuses of each */
-static struct weft__runtime
-    *left;               /* those whose end was cut off: never freed, threads may be in them.
-                                       Guarded by lock; what looks for leaks finds them here */
-static uint64_t last_id; /* guarded by lock */
+/* All guarded by lock, as next and refuses of each. Those that are left had their end cut off: they are never
+ * freed, for threads may be in them, and what looks for leaks finds them here. */
+static struct weft__runtime *first, *left;
+static uint64_t last_id;
 static weft__atomic_u32 running; /* how many are in the table; for the fork handler, relaxed */
 
 /* Runs under way, those included that were left behind by their shutdown's limit; -1: a simulation.
